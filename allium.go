@@ -1,0 +1,2 @@
+// Package allium is an I2P router.
+package allium

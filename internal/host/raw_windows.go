@@ -1,0 +1,31 @@
+package host
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+)
+
+// direct tells that sockets can be tried without waiting. Here they belong to
+// a completion port, so everything takes the plain way.
+const direct = false
+
+const (
+	errnoRefused = syscall.Errno(10061)
+	errnoReset   = syscall.WSAECONNRESET
+	errnoPipe    = syscall.EPIPE
+	errnoAborted = syscall.WSAECONNABORTED
+	errnoNoHost  = syscall.Errno(10065)
+	errnoNoNet   = syscall.Errno(10051)
+	errnoNoBufs  = syscall.Errno(10055)
+)
+
+func again(error) bool { return false }
+
+func tryRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+type target struct{}
+
+func trySend(uintptr, []byte, *target, netip.AddrPort) error { return errors.ErrUnsupported }

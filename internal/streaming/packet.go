@@ -1,0 +1,151 @@
+package streaming
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"allium/internal/wire"
+)
+
+// ErrPacket is what a malformed packet wraps.
+var ErrPacket = errors.New("streaming: malformed packet")
+
+// Flags of a packet.
+const (
+	flagSYN         = 1 << 0
+	flagClose       = 1 << 1
+	flagReset       = 1 << 2
+	flagSignature   = 1 << 3
+	flagSigRequest  = 1 << 4
+	flagFrom        = 1 << 5
+	flagDelay       = 1 << 6
+	flagMaxSize     = 1 << 7
+	flagInteractive = 1 << 8
+	flagEcho        = 1 << 9
+	flagNoAck       = 1 << 10
+	flagOffline     = 1 << 11
+)
+
+const (
+	// chokeAbove: an optional delay beyond this asks the peer to stop.
+	chokeAbove = 60000
+	// chokeDelay is what we send for it.
+	chokeDelay = 61000
+	// maxNACKs is what the count byte can say.
+	maxNACKs = 255
+	// replayNACKs is how many NACK words of a SYN carry the hash of the
+	// Destination it is meant for.
+	replayNACKs = 8
+	// maxEcho is how much of a ping's payload is sent back.
+	maxEcho = 32
+)
+
+// packet is one streaming packet. Slices of a parsed one alias its bytes.
+type packet struct {
+	sendID     uint32 // chosen by the receiver of the packet; 0 in a first SYN
+	receiveID  uint32 // chosen by its sender
+	sequence   uint32
+	ackThrough uint32
+	nacks      []byte // 4 bytes each
+	resend     uint8  // seconds; informative
+	flags      uint16
+	delay      uint16
+	from       []byte // a Destination, and in a parsed packet all that follows it in the options
+	maxSize    uint16
+	offline    []byte
+	signature  []byte
+	payload    []byte
+
+	raw     []byte // the whole parsed packet
+	options []byte // what follows delay in the options of a parsed packet
+}
+
+func (p *packet) has(flag uint16) bool { return p.flags&flag != 0 }
+
+// isAck tells a packet that only acknowledges: sequence 0 without SYN.
+func (p *packet) isAck() bool {
+	return p.sequence == 0 && !p.has(flagSYN)
+}
+
+// nackCount is how many sequence numbers the packet reports missing.
+func (p *packet) nackCount() int { return len(p.nacks) / 4 }
+
+func (p *packet) nack(i int) uint32 { return binary.BigEndian.Uint32(p.nacks[4*i:]) }
+
+// parsePacket reads the header of b and finds its options, which
+// parseOptions takes apart once the sender's Destination is known.
+func parsePacket(b []byte) (packet, error) {
+	r := wire.NewReader(b)
+	p := packet{raw: b}
+	p.sendID = r.Uint32()
+	p.receiveID = r.Uint32()
+	p.sequence = r.Uint32()
+	p.ackThrough = r.Uint32()
+	p.nacks = r.Bytes(4 * int(r.Uint8()))
+	p.resend = r.Uint8()
+	p.flags = r.Uint16()
+	options := wire.NewReader(r.Bytes(int(r.Uint16())))
+	p.payload = r.Rest()
+	if err := r.Err(); err != nil {
+		return packet{}, fmt.Errorf("%w: %w", ErrPacket, err)
+	}
+	if p.has(flagDelay) {
+		p.delay = options.Uint16()
+	}
+	p.options = options.Rest()
+	if err := options.Err(); err != nil {
+		return packet{}, fmt.Errorf("%w: options: %w", ErrPacket, err)
+	}
+	return p, nil
+}
+
+// append appends the packet to b. The signature, if flagged, must hold zeros
+// of its length; sign puts it in place.
+func (p *packet) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, p.sendID)
+	b = binary.BigEndian.AppendUint32(b, p.receiveID)
+	b = binary.BigEndian.AppendUint32(b, p.sequence)
+	b = binary.BigEndian.AppendUint32(b, p.ackThrough)
+	b = append(b, byte(p.nackCount()))
+	b = append(b, p.nacks...)
+	b = append(b, p.resend)
+	b = binary.BigEndian.AppendUint16(b, p.flags)
+	b = binary.BigEndian.AppendUint16(b, uint16(p.optionsLen()))
+	if p.has(flagDelay) {
+		b = binary.BigEndian.AppendUint16(b, p.delay)
+	}
+	if p.has(flagFrom) {
+		b = append(b, p.from...)
+	}
+	if p.has(flagMaxSize) {
+		b = binary.BigEndian.AppendUint16(b, p.maxSize)
+	}
+	if p.has(flagOffline) {
+		b = append(b, p.offline...)
+	}
+	if p.has(flagSignature) {
+		b = append(b, p.signature...)
+	}
+	return append(b, p.payload...)
+}
+
+func (p *packet) optionsLen() int {
+	n := 0
+	if p.has(flagDelay) {
+		n += 2
+	}
+	if p.has(flagFrom) {
+		n += len(p.from)
+	}
+	if p.has(flagMaxSize) {
+		n += 2
+	}
+	if p.has(flagOffline) {
+		n += len(p.offline)
+	}
+	if p.has(flagSignature) {
+		n += len(p.signature)
+	}
+	return n
+}
