@@ -182,11 +182,6 @@ func (k *KeysAndCert) Certificate() Certificate {
 	return Certificate{CertificateType(k.raw[areaLen]), k.raw[areaLen+3:]}
 }
 
-// padding is what lies between the two keys.
-func (k *KeysAndCert) padding() []byte {
-	return k.raw[k.crypto.PublicKeyLen() : areaLen-min(k.signing.PublicKeyLen(), signingAreaLen)]
-}
-
 // Verify reports whether sig is the owner's signature of message.
 func (k *KeysAndCert) Verify(message, sig []byte) bool {
 	return signature.Verify(k.signing, k.SigningKey(), message, sig)

@@ -28,11 +28,7 @@ func (d Data) Append(b []byte) []byte {
 // sized reads a size of 4 bytes and that many bytes.
 func sized(of string, body []byte) ([]byte, error) {
 	r := wire.NewReader(body)
-	size := r.Uint32()
-	if uint64(size) > uint64(r.Len()) {
-		r.Fail(wire.ErrShort)
-	}
-	b := r.Bytes(int(size))
+	b := r.Bytes(int(r.Uint32()))
 	if r.Err() != nil {
 		return nil, fmt.Errorf("i2np: %s: %w", of, r.Err())
 	}

@@ -119,6 +119,21 @@ func TestBombCostsNoMemory(t *testing.T) {
 	}
 }
 
+// A gzip member of many blocks with nothing in them makes work without end
+// and no output that could be counted.
+func TestMoreThanAnyRouterInfoCompressedIsNotLookedAt(t *testing.T) {
+	member := unhex(t, "1f8b08000000000002ff")
+	for range 1000 {
+		member = append(member, 0, 0, 0, 0xff, 0xff)
+	}
+	member = append(member, 1, 0, 0, 0xff, 0xff)
+	member = append(member, make([]byte, 8)...)
+	_, err := new(i2np.Inflater).InflateRouterInfo(nil, member)
+	if !errors.Is(err, i2np.ErrRouterInfoSize) {
+		t.Error(err)
+	}
+}
+
 func TestDamagedGzipIsRefused(t *testing.T) {
 	good := gzipped(t, routerInfo())
 	var inflater i2np.Inflater

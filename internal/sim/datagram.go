@@ -220,7 +220,7 @@ func (p *packet) travel(w *World) bool {
 			return false
 		}
 	}
-	if w.full(&p.dst.link, p.dst.dwnFree) {
+	if w.full(&p.dst.link, p.dst.downFree) {
 		p.dst = nil
 		return true
 	}

@@ -131,9 +131,8 @@ func (d dialSYNACK) fire(w *World) {
 		return
 	}
 	s.open = true
-	ack := w.events.now + s.out.delay
-	s.out.last = ack
-	w.events.at(ack, dialACK(d))
+	// Nothing the dialler sends can overtake this.
+	w.events.at(w.events.now+s.out.delay, dialACK(d))
 	w.event(kindOpened, s.host, s.remote, s.local, nil, "")
 	r := s.host.begin()
 	s.h.Opened(r)

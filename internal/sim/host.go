@@ -14,18 +14,18 @@ import (
 // machine is a place in the world with its addresses and its cable. What runs
 // on it is a Host; a machine that was killed can be given a new one.
 type machine struct {
-	id      int
-	place   uint64 // machines behind one translator share it
-	name    string
-	addrs   []netip.Addr
-	realm   *realm
-	link    Link
-	on      bool  // it has power
-	cable   bool  // it is plugged in
-	upFree  int64 // when its link has sent what it was given
-	dwnFree int64 // when its link has brought what is under way
-	port    uint16
-	host    *Host // the latest
+	id       int
+	place    uint64 // machines behind one translator share it
+	name     string
+	addrs    []netip.Addr
+	realm    *realm
+	link     Link
+	on       bool  // it has power
+	cable    bool  // it is plugged in
+	upFree   int64 // when its link has sent what it was given
+	downFree int64 // when its link has brought what is under way
+	port     uint16
+	host     *Host // the latest
 }
 
 // Host is one machine of the world. It implements [host.Host] for one router.
@@ -88,6 +88,7 @@ func (h *Host) Addr() netip.Addr { return h.machine.addrs[0] }
 // Addrs are all addresses of the host.
 func (h *Host) Addrs() []netip.Addr { return h.machine.addrs }
 
+// String is the first address.
 func (h *Host) String() string { return h.machine.name }
 
 // Skew sets how much the host's clock is ahead.

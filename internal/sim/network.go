@@ -215,8 +215,8 @@ func (w *World) arrive(m *machine, n int) int64 {
 	if m.link.Down == 0 {
 		return w.events.now
 	}
-	m.dwnFree = max(m.dwnFree, w.events.now) + busy(n, m.link.Down)
-	return m.dwnFree
+	m.downFree = max(m.downFree, w.events.now) + busy(n, m.link.Down)
+	return m.downFree
 }
 
 // full tells whether a datagram would wait too long on a link.

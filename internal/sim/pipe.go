@@ -26,10 +26,9 @@ type pipe struct {
 	flight   int // bytes of segments, after head; the rest waits
 	unseen   int // bytes delivered whose acknowledgement is under way
 	segments []segment
-	first    int   // of segments
-	last     int64 // when the last of them arrives
-	lent     bool  // bytes before head are lent to the receiver
-	queued   bool  // the pipe is scheduled
+	first    int  // of segments
+	lent     bool // bytes before head are lent to the receiver
+	queued   bool // the pipe is scheduled
 	end      ending
 	departed int64 // when the last segment was cut
 	since    int64 // when arrivals began to fail, 0 while they do not
@@ -112,13 +111,12 @@ func (p *pipe) send(n int, end ending) {
 	for tries := 0; tries < 8 && w.chance(m.link.Loss+far.Loss); tries++ {
 		when += p.resend(tries)
 	}
-	p.last = max(p.last, when)
 	p.departed = w.events.now
 	if p.first > 64 && p.first > len(p.segments)/2 {
 		n := copy(p.segments, p.segments[p.first:])
 		p.segments, p.first = p.segments[:n], 0
 	}
-	p.segments = append(p.segments, segment{when: p.last, n: n, end: end})
+	p.segments = append(p.segments, segment{when: when, n: n, end: end})
 	p.schedule()
 }
 

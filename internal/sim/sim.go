@@ -7,7 +7,8 @@
 // reaches a router is one round. Events of the same instant keep the order in
 // which they were scheduled, all chance comes from one seeded generator, and
 // crypto/rand is seeded too: the same seed gives the same run, which
-// [World.Hash] proves and [Twice] checks.
+// [World.Hash] proves and [Twice] checks. A world and all that is in it belong
+// to one goroutine.
 //
 //	w := sim.New(t, 1, sim.Config{})
 //	a, b := w.Host("198.51.100.1"), w.Host("198.51.100.2")
@@ -16,7 +17,6 @@
 package sim
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -179,5 +179,3 @@ func (w *World) report() {
 	w.tb.Logf("sim: seed %d, %v after the start, %d events, hash %016x; the last of them:\n%s",
 		w.seed, time.Duration(w.events.now), w.trace.count, w.trace.hash, w.trace.String())
 }
-
-func (w *World) String() string { return fmt.Sprintf("world of seed %d", w.seed) }

@@ -32,6 +32,7 @@ func TestSimKeepsTheContract(t *testing.T) {
 					AddrA: a.Addr(), AddrB: b.Addr(),
 					Wait:   func(cond func() bool) bool { return w.RunUntil(cond, time.Minute) },
 					Settle: func() { w.Run(time.Second) },
+					Inline: true,
 					Spawns: 100,
 				}
 			})

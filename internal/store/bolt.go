@@ -1,8 +1,12 @@
 package store
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -21,6 +25,9 @@ const (
 	// firstPages is how many pages a new file has, written at once. A shorter
 	// file is one whose creator died at it.
 	firstPages = 4
+
+	// magicEnd is where in a file its magic ends.
+	magicEnd = 20
 )
 
 // Open opens the store in the file at path, which is created, with mode 0600
@@ -62,6 +69,10 @@ func (b *bolt) open(path string) error {
 	return translate(err)
 }
 
+// magic is what marks the first page of a store, in the order of bytes that
+// the machine has.
+var magic = binary.NativeEndian.AppendUint32(nil, 0xed0cdaed)
+
 // openPrivate opens a file and takes away what others may do with it.
 func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flag, mode)
@@ -80,37 +91,64 @@ func openPrivate(path string, flag int, mode os.FileMode) (*os.File, error) {
 // whose creation was cut short is removed.
 func inspect(path string) error {
 	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var want int64
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: true})
-	if err == nil {
-		err = db.View(func(tx *bbolt.Tx) error {
-			want = tx.Size()
-			return nil
-		})
-		db.Close()
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: not a file", ErrDamaged)
 	}
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return ErrLocked
+	pageSize, want, err := measure(path)
+	if errors.Is(err, ErrLocked) {
+		return err
 	}
-	// Whoever had it open has finished or died.
-	info, statErr := os.Stat(path)
+	// Whoever had it open before has finished or died.
+	head, size, readErr := look(path)
 	switch {
-	case statErr != nil:
-		return statErr
-	case info.Size() < firstPages*int64(os.Getpagesize()):
+	case readErr != nil:
+		return readErr
+	case err == nil && size >= want:
+		return nil
+	case err == nil && want == firstPages*pageSize, // nothing was ever written
+		err != nil && bytes.HasSuffix(head, magic) && size < 2*int64(os.Getpagesize()):
 		return os.Remove(path)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	case info.Size() < want:
-		return fmt.Errorf("%w: %d bytes of %d", ErrDamaged, info.Size(), want)
+	default:
+		return fmt.Errorf("%w: %d bytes of %d", ErrDamaged, size, want)
 	}
-	return nil
+}
+
+// measure gives the page size of a store and the length that it must have.
+func measure(path string) (pageSize, want int64, err error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, ReadOnly: true})
+	if err != nil {
+		return 0, 0, translate(err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bbolt.Tx) error {
+		pageSize, want = int64(db.Info().PageSize), tx.Size()
+		return nil
+	})
+	return pageSize, want, err
+}
+
+// look gives the beginning of a file, up to the end of where a store has its
+// magic, and the file's length.
+func look(path string) (head []byte, size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	head, err = io.ReadAll(io.LimitReader(f, magicEnd))
+	return head, info.Size(), err
 }
 
 // guard runs f, which calls into bbolt. A damaged file makes bbolt panic or
@@ -141,6 +179,11 @@ func (b *bolt) view(bucket string, f func(*bbolt.Bucket)) error {
 }
 
 func (b *bolt) create(bucket string) error {
+	found := false
+	err := b.view(bucket, func(in *bbolt.Bucket) { found = in != nil })
+	if err != nil || found {
+		return err
+	}
 	return b.guard(func() error {
 		return translate(b.db.Update(func(tx *bbolt.Tx) error {
 			_, err := tx.CreateBucketIfNotExists([]byte(bucket))

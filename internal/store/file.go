@@ -88,8 +88,8 @@ func ReadFile(path string, most int64) ([]byte, error) {
 }
 
 // Files lists the files in dir and in the directories below it whose own name
-// matches pattern, as path.Match understands it, in the order of their paths.
-// It does not follow symbolic links below dir.
+// matches pattern, as path/filepath.Match understands it, each directory in the
+// order of its names. It does not follow symbolic links below dir.
 func Files(dir, pattern string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -23,6 +23,9 @@ type Pair struct {
 	// Settle lets the engine go on for a moment, for tests that nothing
 	// happens.
 	Settle func()
+	// Inline tells that handlers are called by Wait and Settle alone, so that
+	// one that blocks blocks everything.
+	Inline bool
 	// Spawns is more calls of Spawn than may wait at once.
 	Spawns int
 }
@@ -39,9 +42,11 @@ func Run(t *testing.T, newPair func(t *testing.T) *Pair) {
 		{"FullQueueRefusesAndTellsWhenEmpty", fullQueue},
 		{"CloseSendsWhatIsQueued", closeFlushes},
 		{"CloseEndsWrites", closeEndsWrites},
+		{"CloseDropsWhatArrives", closeDropsArrivals},
 		{"CloseWhileThePeerSends", closeWhilePeerSends},
 		{"CloseDuringDial", closeDuringDial},
 		{"CloseInAccept", closeInAccept},
+		{"CallsOfAStreamNeverOverlap", neverOverlap},
 		{"ResetTellsThePeer", resetTells},
 		{"RefusedByHandler", refusedByHandler},
 		{"RefusedWhenNobodyListens", refusedByNobody},
@@ -72,6 +77,7 @@ func (p *Pair) wait(t *testing.T, what string, cond func() bool) {
 type recorder struct {
 	mu       sync.Mutex
 	stream   host.Stream
+	calls    int  // counted without the lock, for the race detector
 	busy     bool // inside a call
 	overlaps int
 	opened   int
@@ -84,9 +90,12 @@ type recorder struct {
 	ended    int // EndRound calls
 	onOpened func()
 	onData   func(b []byte)
+
+	onWritable func()
 }
 
 func (c *recorder) enter(r *host.Round) {
+	c.calls++
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
@@ -140,6 +149,9 @@ func (c *recorder) Writable(r *host.Round) {
 	c.enter(r)
 	defer c.leave()
 	c.with(func() { c.writable++ })
+	if c.onWritable != nil {
+		c.onWritable()
+	}
 }
 
 // Closed implements host.StreamHandler.

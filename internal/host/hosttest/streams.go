@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"allium/internal/host"
@@ -129,23 +130,82 @@ func closeFlushes(t *testing.T, p *Pair) {
 	}
 }
 
-// closeWhilePeerSends closes a stream on which bytes arrive unread: that must
-// not cost the peer the last bytes of ours.
+// closeWhilePeerSends closes a stream to a peer that reads late and sends
+// meanwhile: that must not cost it the last bytes of ours.
 func closeWhilePeerSends(t *testing.T, p *Pair) {
-	a, b, _ := p.connect(t)
-	for range 8 {
-		b.stream.Write(pattern(20_000))
+	s := p.listen(t)
+	gate := make(chan struct{})
+	if !p.Inline {
+		s.onAccept = func(c *recorder) { c.onData = func([]byte) { <-gate } }
 	}
-	want := pattern(50_000)
+	a := p.dial(s.listener.Addr())
+	p.wait(t, "the connection stood", func() bool { return a.isOpen() && s.first() != nil })
+	b := s.first()
+	want := pattern(host.StreamQueue)
 	a.stream.Write(want)
 	a.stream.Close()
+	p.wait(t, "this end was closed", a.isClosed)
 	b.stream.Write(pattern(20_000))
-	p.wait(t, "both ends were closed", func() bool { return a.isClosed() && b.isClosed() })
+	p.Settle()
+	close(gate)
+	p.wait(t, "the other end was closed", b.isClosed)
 	b.with(func() {
 		if !bytes.Equal(b.data, want) || b.closed[0] != io.EOF {
 			t.Errorf("%d of %d bytes came, then %v", len(b.data), len(want), b.closed[0])
 		}
 	})
+}
+
+// closeDropsArrivals closes a stream in the middle of what the peer sends.
+func closeDropsArrivals(t *testing.T, p *Pair) {
+	s := p.listen(t)
+	s.onAccept = func(c *recorder) {
+		c.onData = func([]byte) {
+			c.stream.Write(pattern(host.StreamQueue)) // Close waits for it
+			c.stream.Close()
+		}
+	}
+	a := p.dial(s.listener.Addr())
+	p.wait(t, "the connection stood", func() bool { return a.isOpen() && s.first() != nil })
+	for range 100 {
+		if a.stream.Write(pattern(10_000)) != nil {
+			break
+		}
+	}
+	b := s.first()
+	p.wait(t, "both ends were closed", func() bool { return a.isClosed() && b.isClosed() })
+	b.with(func() {
+		if b.reads != 1 {
+			t.Errorf("there were %d calls of Data after Close", b.reads-1)
+		}
+	})
+}
+
+// neverOverlap has both ends send as fast as they can.
+func neverOverlap(t *testing.T, p *Pair) {
+	const total = 2 << 20
+	s := p.listen(t)
+	block := pattern(30_000)
+	flood := func(c *recorder) {
+		var mu sync.Mutex
+		sent := 0
+		more := func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for sent < total && c.stream.Write(block) == nil {
+				sent += len(block)
+			}
+		}
+		c.onOpened, c.onWritable, c.onData = more, more, func([]byte) { more() }
+	}
+	s.onAccept = func(c *recorder) { flood(c) }
+	a := &recorder{}
+	flood(a)
+	a.with(func() { a.stream = p.A.DialTCP(netip.Addr{}, s.listener.Addr(), a) })
+	enough := func(c *recorder) bool { return c.received() >= total }
+	p.wait(t, "all bytes were there", func() bool { return s.first() != nil && enough(s.first()) && enough(a) })
+	a.sound(t)
+	s.first().sound(t)
 }
 
 func closeEndsWrites(t *testing.T, p *Pair) {
@@ -200,6 +260,7 @@ func closeInAccept(t *testing.T, p *Pair) {
 
 func resetTells(t *testing.T, p *Pair) {
 	a, b, _ := p.connect(t)
+	b.stream.Write(pattern(host.StreamQueue))
 	a.stream.Reset()
 	p.wait(t, "both ends were closed", func() bool { return a.isClosed() && b.isClosed() })
 	if err := a.reason(); !errors.Is(err, host.ErrClosed) {
@@ -208,6 +269,7 @@ func resetTells(t *testing.T, p *Pair) {
 	if err := b.reason(); !errors.Is(err, host.ErrReset) {
 		t.Errorf("the peer was told %v", err)
 	}
+	p.wait(t, "the queues were dropped", func() bool { return a.stream.Queued() == 0 && b.stream.Queued() == 0 })
 }
 
 func refusedByHandler(t *testing.T, p *Pair) {

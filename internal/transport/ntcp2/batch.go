@@ -15,8 +15,9 @@ const (
 	// frameSize is how large the blocks of a frame grow, unless a single
 	// message is larger. The peer must have all of a frame to open it.
 	frameSize = 16 << 10
-	// batchSize is about how much is written at once.
-	batchSize = 64 << 10
+	// batchSize is about how much is written at once. With one more frame of
+	// any size it is less than half of what a stream takes.
+	batchSize = 48 << 10
 	// framePadding is the most padding of a frame.
 	framePadding = 128
 	// shortFrame is the size up to which frames are padded alike, so that the
@@ -29,23 +30,25 @@ const (
 type batch struct {
 	buf    []byte
 	frames []span
+	last   bool // the session ends with it
 }
 
 // span is one frame in the buffer of a batch: from start the length, then the
 // blocks up to end, then room for the tag.
 type span struct{ start, end int }
 
-// batches is the owner of the batches of all rounds.
-type batches struct{}
+// batches is the owner of the batches of all rounds. It has a size so that its
+// address is its own.
+type batches struct{ _ byte }
 
 // NewBatch implements [host.Gatherer].
-func (*batches) NewBatch() host.Ender { return &batch{buf: make([]byte, 0, batchSize+frameSize)} }
+func (*batches) NewBatch() host.Ender { return new(batch) }
 
 // EndRound implements [host.Ender]: the sessions have used it already.
 func (*batch) EndRound(*host.Round) {}
 
 // reset begins another write.
-func (b *batch) reset() { b.buf, b.frames = b.buf[:0], b.frames[:0] }
+func (b *batch) reset() { b.buf, b.frames, b.last = b.buf[:0], b.frames[:0], false }
 
 // open begins a frame.
 func (b *batch) open() {

@@ -74,8 +74,15 @@ type handshake struct {
 	noise       *noise.XK
 	obfuscation *aesbatch.Key // Bob's router hash
 	iv          [16]byte      // of the obfuscation, which goes on from X to Y
+	padding     int           // how much our message 1 or 2 gets
 	sent        time.Time     // when our first message was made
 	found       outcome
+}
+
+// begin sets up what both sides begin with.
+func (h *handshake) begin(self *Local, xk *noise.XK, obfuscation *aesbatch.Key, iv [16]byte) {
+	h.self, h.noise, h.obfuscation, h.iv = self, xk, obfuscation, iv
+	h.padding = 1 + random.IntN(handshakePadding)
 }
 
 func (h *handshake) need() int         { return h.want }
@@ -85,11 +92,7 @@ func (h *handshake) outcome() *outcome { return &h.found }
 func (h *handshake) step(now time.Time, b []byte) ([]byte, error) {
 	next := h.next
 	h.next = nil
-	message, err := next(now, b)
-	if err != nil {
-		h.next = nil
-	}
-	return message, err
+	return next(now, b)
 }
 
 // then fixes the next step and how many bytes it takes.
@@ -124,18 +127,23 @@ func (h *handshake) reveal(b []byte) (key x25519.PublicKey, err error) {
 	return key, nil
 }
 
-// opening makes message 1 or 2: the obfuscated key, sealed options, and clear
-// padding of which options tells the length.
-func (h *handshake) opening(key x25519.PublicKey, options [optionsSize]byte) []byte {
-	padding := int(binary.BigEndian.Uint16(options[2:]))
-	m := make([]byte, keySize, keySize+sealedOptions+padding)
+// opening makes message 1 or 2: the obfuscated key, the sealed options, to
+// which it adds the length of the padding and the time, and clear padding.
+func (h *handshake) opening(now time.Time, key x25519.PublicKey, options [optionsSize]byte) []byte {
+	binary.BigEndian.PutUint16(options[2:], uint16(h.padding))
+	binary.BigEndian.PutUint32(options[8:], seconds(now))
+	h.sent = now
+
+	m := make([]byte, keySize, keySize+sealedOptions+h.padding)
 	copy(m, key[:])
 	aesbatch.EncryptCBC(h.obfuscation, &h.iv, m)
 	m = h.noise.EncryptAndHash(m, options[:])
-	m = m[:cap(m)]
-	clear := m[len(m)-padding:]
-	random.Fill(clear)
-	h.noise.MixHash(clear)
+	m = append(m, make([]byte, h.padding)...)
+	padding := m[keySize+sealedOptions:]
+	random.Fill(padding)
+	if h.padding > 0 {
+		h.noise.MixHash(padding)
+	}
 	return m
 }
 
@@ -169,6 +177,3 @@ func isSkewed(skew time.Duration) bool { return skew.Round(time.Second).Abs() > 
 
 // seconds is a time as it is told, rounded so that clocks do not seem late.
 func seconds(t time.Time) uint32 { return uint32(t.Add(500 * time.Millisecond).Unix()) }
-
-// paddingLength draws the length of the padding of message 1 or 2.
-func paddingLength() int { return 1 + random.IntN(handshakePadding) }

@@ -27,10 +27,7 @@ type initiator struct {
 func newInitiator(self *Local, replays *replay.Filter, ri *data.RouterInfo, static x25519.PublicKey, iv [16]byte) *initiator {
 	hash := ri.Hash()
 	a := &initiator{replays: replays}
-	a.self = self
-	a.noise = noise.NewXK(noise.NTCP2(), true, self.Static, &static)
-	a.obfuscation = aesbatch.NewKey((*[32]byte)(&hash))
-	a.iv = iv
+	a.begin(self, noise.NewXK(noise.NTCP2(), true, self.Static, &static), aesbatch.NewKey((*[32]byte)(&hash)), iv)
 	a.found.ri = ri
 	a.then(0, a.request)
 	return a
@@ -50,12 +47,9 @@ func (a *initiator) request(now time.Time, _ []byte) ([]byte, error) {
 	var options [optionsSize]byte
 	options[0] = a.self.NetID
 	options[1] = version
-	binary.BigEndian.PutUint16(options[2:], uint16(paddingLength()))
 	binary.BigEndian.PutUint16(options[4:], uint16(len(a.payload)+noise.Overhead))
-	binary.BigEndian.PutUint32(options[8:], seconds(now))
-	a.sent = now
 	a.then(keySize+sealedOptions, a.created)
-	return a.opening(ephemeral.Public, options), nil
+	return a.opening(now, ephemeral.Public, options), nil
 }
 
 // created takes message 2, SessionCreated, up to its padding. What it says is

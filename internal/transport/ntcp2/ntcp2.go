@@ -160,6 +160,7 @@ type Endpoint struct {
 
 	obfuscation *aesbatch.Key // our hash, hides the keys of inbound handshakes
 	replays     *replay.Filter
+	batches     batches
 	stats       counts
 
 	mu       sync.Mutex

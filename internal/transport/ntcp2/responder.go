@@ -35,10 +35,7 @@ type responder struct {
 // obfuscation is our router hash.
 func newResponder(self *Local, obfuscation *aesbatch.Key, replays *replay.Filter, remote netip.AddrPort) *responder {
 	b := &responder{replays: replays, remote: remote}
-	b.self = self
-	b.noise = noise.NewXK(noise.NTCP2(), false, self.Static, nil)
-	b.obfuscation = obfuscation
-	b.iv = self.IV
+	b.begin(self, noise.NewXK(noise.NTCP2(), false, self.Static, nil), obfuscation, self.IV)
 	b.then(keySize, b.key)
 	return b
 }
@@ -94,11 +91,7 @@ func (b *responder) create(now time.Time) ([]byte, error) {
 	if err := b.noise.EE(); err != nil {
 		return nil, fmt.Errorf("ntcp2: message 1: %w: %w", ErrHandshake, err)
 	}
-	var options [optionsSize]byte
-	binary.BigEndian.PutUint16(options[2:], uint16(paddingLength()))
-	binary.BigEndian.PutUint32(options[8:], seconds(now))
-	b.sent = now
-	message := b.opening(ephemeral.Public, options)
+	message := b.opening(now, ephemeral.Public, [optionsSize]byte{})
 	if isSkewed(b.found.skew) {
 		return message, fmt.Errorf("ntcp2: message 1: %w: %v", ErrClockSkew, b.found.skew)
 	}

@@ -78,9 +78,6 @@ func Open(self data.Hash, static *x25519.KeyPair, records i2np.ShortTunnelBuild)
 	}
 	b := records.Record(index)
 	ephemeral := x25519.PublicKey(b[ephemeralAt:sealedAt])
-	if ephemeral[len(ephemeral)-1]&0x80 != 0 {
-		return nil, fmt.Errorf("build: %w: not an X25519 key", ErrSealed)
-	}
 	state, err := noise.OpenN(noise.TunnelN(), static, &ephemeral)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w: %w", ErrSealed, err)

@@ -116,6 +116,8 @@ func TestChainOfHopsBuildsATunnel(t *testing.T) {
 			wantReceive, previous = q.Next, r.hash
 			if i == len(hops)-1 {
 				requireEnd(t, b, q, direction)
+			} else if q.NextMessageID == b.MessageID() {
+				t.Errorf("hop %d of %d knows the creator's message ID", i, len(hops))
 			}
 		}
 		if len(replayKeys) != len(hops) {
@@ -248,8 +250,10 @@ func TestTamperingIsFound(t *testing.T) {
 		if want := map[build.Direction]int{build.Inbound: 4, build.Outbound: 3}[direction]; found != want {
 			t.Errorf("direction %d: found in %d records of %d", direction, found, want)
 		}
-		if _, err := b.Open(records); err != nil {
-			t.Errorf("reading has changed the records: %v", err)
+		for range 2 {
+			if _, err := b.Open(records); err != nil {
+				t.Errorf("reading has changed the records: %v", err)
+			}
 		}
 		more, _ := i2np.NewShortTunnelBuild(5)
 		copy(more[1:], records[1:])
@@ -349,9 +353,10 @@ func TestImpossiblePathsAreNotBuilt(t *testing.T) {
 func TestValidateKnowsWhatToDropAndWhatToRefuse(t *testing.T) {
 	self, from, next := newRouter().hash, newRouter().hash, newRouter().hash
 	none := data.Hash{}
+	minutes := func(n int) time.Time { return now.Truncate(time.Minute).Add(time.Duration(n) * time.Minute) }
 	good := func(role build.Role) build.RequestRecord {
 		return build.RequestRecord{
-			Receive: 1, Next: 2, NextRouter: next, Role: role, Time: now.Truncate(time.Minute),
+			Receive: 1, Next: 2, NextRouter: next, Role: role, Time: minutes(0),
 		}
 	}
 	for _, test := range []struct {
@@ -368,8 +373,8 @@ func TestValidateKnowsWhatToDropAndWhatToRefuse(t *testing.T) {
 		{"endpoint", build.OutboundEndpoint, from, nil, nil},
 		{"endpoint and reply gateway", build.OutboundEndpoint, from, func(q *build.RequestRecord) { q.NextRouter = self }, nil},
 		{"endpoint that answers where it came from", build.OutboundEndpoint, from, func(q *build.RequestRecord) { q.NextRouter = from }, nil},
-		{"eight minutes old", build.Participant, from, func(q *build.RequestRecord) { q.Time = now.Add(-8 * time.Minute) }, nil},
-		{"five minutes ahead", build.Participant, from, func(q *build.RequestRecord) { q.Time = now.Add(5 * time.Minute) }, nil},
+		{"eight minutes old", build.Participant, from, func(q *build.RequestRecord) { q.Time = minutes(-8) }, nil},
+		{"five minutes ahead", build.Participant, from, func(q *build.RequestRecord) { q.Time = minutes(5) }, nil},
 
 		{"receive ID zero", build.Participant, from, func(q *build.RequestRecord) { q.Receive = 0 }, build.ErrTunnelID},
 		{"next ID zero", build.OutboundEndpoint, from, func(q *build.RequestRecord) { q.Next = 0 }, build.ErrTunnelID},
@@ -379,8 +384,8 @@ func TestValidateKnowsWhatToDropAndWhatToRefuse(t *testing.T) {
 		{"participant through a tunnel", build.Participant, none, nil, build.ErrPreviousHop},
 		{"endpoint from us", build.OutboundEndpoint, self, nil, build.ErrPreviousHop},
 		{"back where it came from", build.Participant, next, nil, build.ErrPreviousHop},
-		{"nine minutes old", build.Participant, from, func(q *build.RequestRecord) { q.Time = now.Add(-9 * time.Minute) }, build.ErrOld},
-		{"six minutes ahead", build.Participant, from, func(q *build.RequestRecord) { q.Time = now.Add(6 * time.Minute) }, build.ErrFuture},
+		{"nine minutes old", build.Participant, from, func(q *build.RequestRecord) { q.Time = minutes(-9) }, build.ErrOld},
+		{"six minutes ahead", build.Participant, from, func(q *build.RequestRecord) { q.Time = minutes(6) }, build.ErrFuture},
 		{"other layers", build.Participant, from, func(q *build.RequestRecord) { q.LayerType = 1 }, build.ErrLayerType},
 	} {
 		q := &build.Request{RequestRecord: good(test.role)}

@@ -1,0 +1,189 @@
+package profile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"allium/internal/data"
+	"allium/internal/store"
+	"allium/internal/wire"
+)
+
+// storeKey is a key in the bucket: a letter for the kind of record, then the
+// hash of the peer.
+type storeKey [1 + len(data.Hash{})]byte
+
+// The kinds of records.
+const (
+	peerRecord = 'p'
+	banRecord  = 'b'
+)
+
+// format is the first byte of every record. Others are dropped.
+const format = 1
+
+// errRecord reports a record that this version cannot read or has no room for.
+var errRecord = errors.New("profile: unreadable record")
+
+func peerKey(h data.Hash) storeKey { return storeKey(append([]byte{peerRecord}, h[:]...)) }
+func banKey(h data.Hash) storeKey  { return storeKey(append([]byte{banRecord}, h[:]...)) }
+
+func (p *Profiles) load() error {
+	err := p.bucket.Each(func(key, value []byte) error {
+		if p.loadRecord(key, value) != nil && len(key) == len(storeKey{}) {
+			p.dirty[storeKey(key)] = struct{}{}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("profile: load: %w", err)
+	}
+	return nil
+}
+
+func (p *Profiles) loadRecord(key, value []byte) error {
+	if len(key) != len(storeKey{}) {
+		return errRecord
+	}
+	h := data.Hash(key[1:])
+	switch key[0] {
+	case peerRecord:
+		of, err := parsePeer(value)
+		if err != nil || len(p.peers) == maxPeers {
+			return errRecord
+		}
+		p.peers[h] = of
+	case banRecord:
+		b, err := parseBan(value)
+		if err != nil || len(p.bans) == maxBans {
+			return errRecord
+		}
+		p.bans[h] = b
+	default:
+		return errRecord
+	}
+	return nil
+}
+
+// Flush writes what has changed since the last one, as one batch. After an
+// error, which is that of the bucket, everything is kept for the next. It
+// waits for the disk.
+func (p *Profiles) Flush() error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	changes, dirty := p.changes()
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := p.bucket.Write(changes); err != nil {
+		p.mu.Lock()
+		maps.Copy(p.dirty, dirty)
+		p.mu.Unlock()
+		return fmt.Errorf("profile: flush: %w", err)
+	}
+	return nil
+}
+
+// changes takes what is dirty.
+func (p *Profiles) changes() ([]store.Change, map[storeKey]struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dirty := p.dirty
+	p.dirty = make(map[storeKey]struct{})
+	changes := make([]store.Change, 0, len(dirty))
+	for key := range dirty {
+		change := store.Change{Key: bytes.Clone(key[:])}
+		h := data.Hash(key[1:])
+		if of, ok := p.peers[h]; ok && key[0] == peerRecord {
+			change.Value = of.append(nil)
+		}
+		if b, ok := p.bans[h]; ok && key[0] == banRecord {
+			change.Value = b.append(nil)
+		}
+		changes = append(changes, change)
+	}
+	slices.SortFunc(changes, func(a, b store.Change) int { return bytes.Compare(a.Key, b.Key) })
+	return changes, dirty
+}
+
+func (of *peer) append(b []byte) []byte {
+	b = append(b, format)
+	b = appendTime(b, of.seen)
+	for _, count := range of.counts {
+		b = binary.BigEndian.AppendUint32(b, math.Float32bits(count))
+	}
+	b = append(b, of.refusal)
+	for _, p := range of.patience {
+		b = append(b, p.blame, p.pauses)
+		b = appendTime(b, p.last)
+		b = appendTime(b, p.until)
+	}
+	return b
+}
+
+func parsePeer(b []byte) (*peer, error) {
+	r := wire.NewReader(b)
+	of := new(peer)
+	known := r.Uint8() == format
+	of.seen = readTime(&r)
+	for e := range of.counts {
+		of.counts[e] = math.Float32frombits(r.Uint32())
+		known = known && of.counts[e] >= 0 && of.counts[e] <= math.MaxFloat32 // and no NaN
+	}
+	of.refusal = r.Uint8()
+	for i := range of.patience {
+		p := &of.patience[i]
+		p.blame, p.pauses = r.Uint8(), r.Uint8()
+		p.last, p.until = readTime(&r), readTime(&r)
+		known = known && int(p.blame) < limits[i].blame && p.pauses < maxPauses
+	}
+	if r.Done() != nil || !known {
+		return nil, errRecord
+	}
+	return of, nil
+}
+
+// maxPauses is more than it takes to reach the longest pause.
+const maxPauses = 16
+
+func (b ban) append(to []byte) []byte {
+	to = appendTime(append(to, format), b.until)
+	return append(to, b.reason...)
+}
+
+func parseBan(b []byte) (ban, error) {
+	r := wire.NewReader(b)
+	known := r.Uint8() == format
+	until := readTime(&r)
+	if r.Err() != nil || !known || r.Len() > maxReason {
+		return ban{}, errRecord
+	}
+	return ban{until, string(r.Rest())}, nil
+}
+
+// appendTime writes milliseconds. The zero time is zero.
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return binary.BigEndian.AppendUint64(b, 0)
+	}
+	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMilli()))
+}
+
+func readTime(r *wire.Reader) time.Time {
+	ms := r.Uint64()
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+// sortedKeys are the keys of m in order.
+func sortedKeys[V any](m map[data.Hash]V) []data.Hash {
+	return slices.SortedFunc(maps.Keys(m), data.Hash.Compare)
+}

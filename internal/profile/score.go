@@ -1,0 +1,151 @@
+package profile
+
+import (
+	"time"
+
+	"allium/internal/data"
+)
+
+// role is a thing we want of a peer, and that it can fail at for itself.
+type role uint8
+
+const (
+	asHop role = iota
+	asNeighbour
+	asFloodfill
+	roles
+)
+
+// success is the blame that takes away all blame before it.
+const success = -1
+
+// rules say which role an event speaks of and how much the peer is to blame.
+// A refusal is certainly the peer's, a silent tunnel may be any hop's, and a
+// failed test that of any hop of two tunnels.
+var rules = [events]struct {
+	role  role
+	blame int
+}{
+	tunnelAccepted: {asHop, success},
+	tunnelRefused:  {asHop, 2},
+	tunnelTimeout:  {asHop, 1},
+	testPassed:     {asHop, success},
+	testFailed:     {asHop, 0},
+	dialFailed:     {asNeighbour, 1},
+	connected:      {asNeighbour, success},
+	lookupAnswered: {asFloodfill, success},
+	lookupFailed:   {asFloodfill, 1},
+}
+
+// limits say how much blame in a row starts a pause, how long the first one
+// is, and how long the longest, each being twice the one before.
+var limits = [roles]struct {
+	blame          int
+	first, longest time.Duration
+}{
+	asHop:       {4, 30 * time.Second, 10 * time.Minute},
+	asNeighbour: {1, 30 * time.Second, 8 * time.Minute},
+	asFloodfill: {3, 30 * time.Second, 10 * time.Minute},
+}
+
+// blameLasts is how long after the last failure a new one is the first again.
+const blameLasts = time.Hour
+
+// patience is how a peer stands in one role.
+type patience struct {
+	blame  uint8     // in a row
+	pauses uint8     // in a row
+	last   time.Time // the last failure
+	until  time.Time // the end of the pause
+}
+
+func (p *patience) note(now time.Time, r role, blame int) {
+	if blame == success || now.Sub(p.last) > blameLasts {
+		*p = patience{}
+	}
+	// What fails in a pause was begun before it.
+	if blame <= 0 || now.Before(p.until) {
+		return
+	}
+	p.last = now
+	limit := limits[r]
+	p.blame = uint8(min(int(p.blame)+blame, limit.blame))
+	if int(p.blame) < limit.blame {
+		return
+	}
+	p.until = now.Add(min(limit.first<<p.pauses, limit.longest))
+	p.blame = uint8(limit.blame - 1) // the next failure starts the next pause
+	if limit.first<<p.pauses < limit.longest {
+		p.pauses++
+	}
+}
+
+// Usable reports whether a peer may be asked to join a tunnel: it is not
+// banned, and not left alone after refusals, silence or failed dials.
+func (p *Profiles) Usable(now time.Time, h data.Hash) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	of := p.peers[h]
+	return !p.banned(now, h) && (of == nil || of.usable(now))
+}
+
+func (of *peer) usable(now time.Time) bool {
+	return !now.Before(of.patience[asHop].until) && !now.Before(of.patience[asNeighbour].until)
+}
+
+// UsableForLookups reports whether a floodfill may be asked or told
+// something: it is not banned, and not left alone after failing at that.
+func (p *Profiles) UsableForLookups(now time.Time, h data.Hash) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	of := p.peers[h]
+	return !p.banned(now, h) && (of == nil || !now.Before(of.patience[asFloodfill].until))
+}
+
+// unknownScore is what a peer begins with.
+const unknownScore = 0.5
+
+// Score compares peers as hops: from 0 to 1, higher for those who lately
+// joined more of the tunnels they were asked for, lost fewer tests and could
+// be dialled. An unknown peer has 0.5.
+func (p *Profiles) Score(now time.Time, h data.Hash) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if of := p.peers[h]; of != nil {
+		return of.score(now)
+	}
+	return unknownScore
+}
+
+func (of *peer) score(now time.Time) float64 {
+	worth := of.worth(now)
+	// Tests blame many for one, so a few failures weigh little.
+	tests := of.share(worth, 4, 0, testPassed, testFailed)
+	reached := of.share(worth, 1, 0, connected, dialFailed)
+	return of.share(worth, 1, 1, tunnelAccepted, tunnelRefused, tunnelTimeout) * tests * reached
+}
+
+// LookupScore compares floodfills: from 0 to 1, higher for those who lately
+// answered more often. An unknown one has 0.5.
+func (p *Profiles) LookupScore(now time.Time, h data.Hash) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if of := p.peers[h]; of != nil {
+		return of.lookupScore(now)
+	}
+	return unknownScore
+}
+
+func (of *peer) lookupScore(now time.Time) float64 {
+	return of.share(of.worth(now), 1, 1, lookupAnswered, lookupFailed)
+}
+
+// share is how much of the good and bad events are good, starting from so
+// many of each.
+func (of *peer) share(worth, goods, bads float64, good event, bad ...event) float64 {
+	goods += float64(of.counts[good]) * worth
+	for _, e := range bad {
+		bads += float64(of.counts[e]) * worth
+	}
+	return goods / (goods + bads)
+}

@@ -1,0 +1,183 @@
+package ntcp2
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"allium/internal/bandwidth"
+	"allium/internal/host"
+	"allium/internal/i2np"
+	"allium/internal/transport/block"
+)
+
+// What Send reports, made once so that a full queue costs nothing more.
+var (
+	errSendFull    = fmt.Errorf("ntcp2: send: %w", host.ErrFull)
+	errSendClosed  = fmt.Errorf("ntcp2: send: %w", host.ErrClosed)
+	errSendTooLong = fmt.Errorf("ntcp2: send: %w", ErrTooLong)
+)
+
+// noLimit is the time our own messages may wait: as long as they are of use.
+const noLimit = time.Duration(math.MaxInt64)
+
+// Send copies m to what waits in the session, which is sealed and written when
+// the round ends or as soon as the session is established. Our own messages go
+// before those in transit, and where the queue is full the oldest in transit
+// make room. It fails with host.ErrFull, host.ErrClosed and ErrTooLong.
+func (s *Session) Send(r *host.Round, m i2np.Message, c bandwidth.Class) error {
+	size := block.I2NPSize(m)
+	if size > maxFrame {
+		return errSendTooLong
+	}
+	limit := int(s.e.cfg.QueueSize)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil {
+		return errSendClosed
+	}
+	if s.own.size()+size > limit {
+		s.sent.Dropped++
+		return errSendFull
+	}
+	for s.own.size()+s.transit.size()+size > limit {
+		s.transit.pop()
+		s.sent.Dropped++
+	}
+	if c == bandwidth.Own {
+		s.own.push(r.Now, m)
+	} else {
+		s.transit.push(r.Now, m)
+	}
+	if s.state == established {
+		s.markDirty(r)
+	}
+	return nil
+}
+
+// markDirty has the session sealed when the round ends. Under mu.
+func (s *Session) markDirty(r *host.Round) {
+	if !s.dirty {
+		s.dirty = true
+		r.Later(host.Seal, link{s})
+	}
+}
+
+// EndRound implements [host.Ender]: it seals and writes what waits, as far as
+// the stream takes it. Frames must be written in the order they were sealed,
+// so only one round does that at a time, and the others leave it their work.
+func (l link) EndRound(r *host.Round) {
+	s := l.s
+	s.mu.Lock()
+	s.dirty = false
+	if s.sealing {
+		s.again = true
+		s.mu.Unlock()
+		return
+	}
+	s.sealing = true
+	s.mu.Unlock()
+	b := r.Gather(host.Seal, &s.e.batches).(*batch)
+	for s.fill(r.Now, b) {
+		s.write(r.Now, b)
+	}
+}
+
+// fill takes what is to be written next out of the queues, or puts sealing
+// down and reports false.
+func (s *Session) fill(now time.Time, b *batch) bool {
+	b.reset()
+	// Above the half, the stream tells when it is empty again.
+	room := s.stream.Queued() <= host.StreamQueue/2
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if room && (s.cause == nil && s.state == established || s.state == ending) {
+		s.pack(now, b)
+	}
+	if s.state == ending && (!room || len(b.buf) == 0) {
+		s.packTermination(b)
+	}
+	switch {
+	case len(b.buf) > 0:
+		s.full = time.Time{}
+	case s.again:
+		s.again = false
+	default:
+		if !room && s.full.IsZero() {
+			s.full = now
+		}
+		s.sealing = false
+		return false
+	}
+	return true
+}
+
+// pack fills frames with what waits: message 3 before them, then control
+// blocks, our own messages, and those in transit. Under mu.
+func (s *Session) pack(now time.Time, b *batch) {
+	b.buf = append(b.buf, s.first...)
+	s.first = nil
+	for len(b.buf) < batchSize {
+		b.open()
+		b.buf = append(b.buf, s.control...)
+		s.control = nil
+		s.packMessages(now, b, &s.own, &s.sent.Own, noLimit)
+		s.packMessages(now, b, &s.transit, &s.sent.Transit, s.e.cfg.QueueAge)
+		if !b.close(s.e.cfg.Padding) {
+			return
+		}
+	}
+}
+
+// packMessages fills the open frame from one queue, and drops what has waited
+// longer than age or is of no use any more.
+func (s *Session) packMessages(now time.Time, b *batch, q *queue, sent *Traffic, age time.Duration) {
+	for !q.empty() {
+		it, message := q.front()
+		switch {
+		case it.late(now):
+			s.sent.Expired++
+		case it.older(now, age):
+			s.sent.Dropped++
+		case !b.fits(it.size):
+			return
+		default:
+			b.buf = append(b.buf, message...)
+			sent.Messages++
+			sent.Bytes += uint64(it.size - block.HeaderSize)
+		}
+		q.pop()
+	}
+}
+
+// packTermination makes the last frame. Under mu.
+func (s *Session) packTermination(b *batch) {
+	var told *Termination
+	errors.As(s.cause, &told)
+	b.open()
+	b.buf = block.AppendTermination(b.buf, block.TypeTerminationNTCP2, block.Termination{
+		Received: s.framesIn.Load(),
+		Reason:   told.Reason,
+	})
+	b.close(s.e.cfg.Padding)
+	b.last = true
+	s.state = over
+}
+
+// write seals a batch and writes it at once.
+func (s *Session) write(now time.Time, b *batch) {
+	if len(b.buf) == 0 {
+		return
+	}
+	b.seal(s.out, &s.lengths)
+	if err := s.stream.Write(b.buf); err != nil {
+		s.fail(fmt.Errorf("ntcp2: write: %w", err))
+		return
+	}
+	s.active.Store(now.UnixNano())
+	s.wireOut.Add(uint64(len(b.buf)))
+	if b.last {
+		s.stream.Close()
+	}
+}

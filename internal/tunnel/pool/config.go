@@ -1,0 +1,36 @@
+package pool
+
+import "allium/internal/random"
+
+// Config is how many tunnels of which length a pool keeps.
+type Config struct {
+	Inbound  Direction `help:"tunnels towards us"`
+	Outbound Direction `help:"tunnels away from us"`
+}
+
+// Direction is the half of it for one direction.
+type Direction struct {
+	// Length is the number of remote hops.
+	Length int `default:"3" min:"0" max:"7" unit:"hops" help:"how many routers each tunnel passes; fewer are faster, and hide less"`
+	// Variance makes lengths differ: up to so many hops more at random, or
+	// with a negative number more or less.
+	Variance int `default:"0" min:"-2" max:"2" unit:"hops" help:"up to so many hops more at random; negative: more or less"`
+	// Quantity is the number of tunnels.
+	Quantity int `default:"3" min:"1" max:"16" help:"how many tunnels at a time"`
+}
+
+// maxLength is the longest tunnel there is.
+const maxLength = 7
+
+// draw is the length of the next tunnel: never none unless that is asked for.
+func (d Direction) draw() int {
+	n := d.Length
+	switch {
+	case d.Variance > 0:
+		n += random.IntN(d.Variance + 1)
+	case d.Variance < 0:
+		n += random.IntN(2*-d.Variance+1) + d.Variance
+	}
+	least := min(d.Length, 1)
+	return min(max(n, least), maxLength)
+}
