@@ -147,7 +147,7 @@ func (l *Limiter) Total(d Direction, c Class) uint64 {
 	return l.lines[d].rates[c].Total()
 }
 
-// reserve is the share of the total limit's savings that a use must leave.
+// reserve is the share of the total limit's savings that a class must leave.
 func reserve(c Class) float64 {
 	if c == Transit {
 		return 0.5

@@ -2,6 +2,10 @@ package bandwidth
 
 import "time"
 
+// travel is how far the beginning of one and the same month moves when the
+// machine changes its time zone.
+const travel = 48 * time.Hour
+
 // Quota is an allowance of bytes for each month. It has no lock: its owner's
 // is enough.
 type Quota struct {
@@ -53,7 +57,7 @@ func (q *Quota) turn(now time.Time) {
 		month-- // Date takes month 0 for December of the year before
 	}
 	begin := time.Date(year, month, q.day, 0, 0, 0, 0, now.Location())
-	if begin.After(q.state.Begin) {
+	if begin.Sub(q.state.Begin) > travel {
 		q.state.Used = 0
 	}
 	q.state.Begin = begin

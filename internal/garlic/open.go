@@ -124,7 +124,9 @@ func (s *Sessions) heed(now time.Time, session *session, set *receiveSet, n int,
 func (s *Sessions) terminate(session *session) {
 	p := session.peer
 	s.dropSession(session)
-	p.sessions = slices.DeleteFunc(p.sessions, func(other *session) bool { return other == session })
+	if i := slices.Index(p.sessions, session); i >= 0 {
+		p.sessions = slices.Delete(p.sessions, i, i+1)
+	}
 	if p.empty() {
 		s.forget(p)
 	}

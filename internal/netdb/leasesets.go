@@ -1,6 +1,7 @@
 package netdb
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -145,13 +146,16 @@ func (l *LeaseSets) put(key data.Hash, ls data.LeaseSetEntry, source Source) Add
 	before := l.entries[key]
 	after, added := before, Known
 	if newer(ls, before.newest) {
-		after.newest, added = ls, Updated
+		after.newest, added = ls, Newer
 	}
 	if before.newest == nil {
-		added = New
+		added = First
 	}
 	if source == Published && newer(ls, before.published) {
 		after.published = ls
+		if bytes.Equal(ls.Bytes(), after.newest.Bytes()) {
+			after.published = after.newest
+		}
 	}
 	l.set(key, after)
 	return added
@@ -177,6 +181,17 @@ func (e leaseSets) size() int {
 		n += len(e.published.Bytes())
 	}
 	return n
+}
+
+// expires is when the last of its entries ends.
+func (e leaseSets) expires() time.Time {
+	var last time.Time
+	for _, ls := range []data.LeaseSetEntry{e.newest, e.published} {
+		if ls != nil && ls.Expires().After(last) {
+			last = ls.Expires()
+		}
+	}
+	return last
 }
 
 // Get is the newest entry under a key that has not ended, nil if there is
@@ -253,7 +268,7 @@ func (l *LeaseSets) leastNeeded(now time.Time) []data.Hash {
 	keys := slices.SortedFunc(maps.Keys(l.entries), data.Hash.Compare)
 	if l.self.IsZero() {
 		slices.SortStableFunc(keys, func(a, b data.Hash) int {
-			return l.entries[a].newest.Expires().Compare(l.entries[b].newest.Expires())
+			return l.entries[a].expires().Compare(l.entries[b].expires())
 		})
 		return keys
 	}

@@ -59,10 +59,10 @@ type Added uint8
 const (
 	// Known: the same or a newer one was there. Nothing changed.
 	Known Added = iota
-	// Updated: it replaced an older one.
-	Updated
-	// New: it is the first of its key.
-	New
+	// Newer: it replaced an older one.
+	Newer
+	// First: there was none of its key.
+	First
 )
 
 // Config says what a DB takes. A zero in a field stands for its default.

@@ -27,7 +27,7 @@ func (d *DB) AddRouter(now time.Time, ri *data.RouterInfo) (Added, error) {
 		return Known, err
 	}
 	added := d.put(ri)
-	if added == New && d.trim(now, h) {
+	if added == First && d.trim(now, h) {
 		return Known, refused(ErrFull, h)
 	}
 	return added, nil
@@ -38,7 +38,7 @@ func (d *DB) put(ri *data.RouterInfo) Added {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := ri.Hash()
-	r, added := d.routers[h], Updated
+	r, added := d.routers[h], Newer
 	if r != nil {
 		have := r.info.Load()
 		if !ri.Published().After(have.Published()) {
@@ -46,7 +46,7 @@ func (d *DB) put(ri *data.RouterInfo) Added {
 		}
 		d.countFloodfill(have, -1)
 	} else {
-		r, added = &router{hash: h}, New
+		r, added = &router{hash: h}, First
 		d.routers[h] = r
 		d.sorted = slices.Insert(d.sorted, d.place(h), r)
 		d.snapshot.Store(nil)

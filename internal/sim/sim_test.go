@@ -22,7 +22,8 @@ func TestSimKeepsTheContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hosttest.Run(t, func(t *testing.T) *hosttest.Pair {
-				if strings.HasSuffix(t.Name(), "DatagramsArrive") {
+				cfg := cfg
+				if strings.HasSuffix(t.Name(), "DatagramsArrive") { // it counts on every packet
 					cfg.Link.Loss = 0
 				}
 				w := sim.New(t, 7, cfg)

@@ -70,10 +70,12 @@ func (g *Gateway) AddEncoded(d Delivery, message []byte) error {
 	}
 	whole := Instructions{Delivery: d, Last: true, Size: len(message)}
 	first := Instructions{Delivery: d}
-	size := whole.size() + len(message)
-	if size > g.room() && g.open != nil &&
-		tail(len(message), g.room()-first.size()) >= fresh(size, len(message), first.size()) {
-		g.closeOpen()
+	size := whole.firstSize() + len(message)
+	if g.open != nil && size > g.room() {
+		here := tail(len(message), g.room()-first.firstSize())
+		if here >= fresh(size, len(message), first.firstSize()) {
+			g.closeOpen()
+		}
 	}
 	if g.open == nil {
 		g.begin()
@@ -83,14 +85,14 @@ func (g *Gateway) AddEncoded(d Delivery, message []byte) error {
 		return nil
 	}
 	first.MessageID = random.Nonzero32()
-	first.Size = g.room() - first.size()
+	first.Size = g.room() - first.firstSize()
 	g.put(&first, message[:first.Size])
 	g.follow(first.MessageID, message[first.Size:])
 	return nil
 }
 
-// tail is how many tunnel messages a message of n bytes needs after one that
-// has room for its first bytes.
+// tail is how many tunnel messages a message of n bytes needs after the one it
+// starts in, which has room for the first bytes.
 func tail(n, first int) int {
 	if first <= 0 {
 		return MaxFragments
@@ -120,12 +122,7 @@ func (g *Gateway) follow(id uint32, rest []byte) {
 }
 
 // room is how many bytes fit into the open tunnel message.
-func (g *Gateway) room() int {
-	if g.open == nil {
-		return 0
-	}
-	return payloadSize - g.used
-}
+func (g *Gateway) room() int { return payloadSize - g.used }
 
 // begin opens a tunnel message.
 func (g *Gateway) begin() {

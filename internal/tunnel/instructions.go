@@ -42,14 +42,11 @@ const (
 	fragmentMask  = MaxFragments - 1
 )
 
-// followOnSize is the size of the instructions of a follow-on fragment.
+// followOnSize is how long instructions for a follow-on fragment are, in bytes.
 const followOnSize = 1 + 4 + 2
 
-// size is how long the instructions are, in bytes.
-func (in *Instructions) size() int {
-	if in.Fragment > 0 {
-		return followOnSize
-	}
+// firstSize is how long instructions for a first fragment are, in bytes.
+func (in *Instructions) firstSize() int {
 	n := 1 + 2
 	switch in.Delivery.Kind {
 	case ToTunnel:

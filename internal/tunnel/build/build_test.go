@@ -277,6 +277,11 @@ func TestTamperedRequestDoesNotOpen(t *testing.T) {
 			t.Errorf("byte %d: %v", byteAt, err)
 		}
 	}
+	lowOrder := slices.Clone(records)
+	clear(lowOrder.Record(at)[16:48])
+	if _, err := build.Open(hop.hash, &hop.keys, lowOrder); !errors.Is(err, build.ErrSealed) {
+		t.Errorf("ephemeral key of low order: %v", err)
+	}
 	other := newRouter()
 	if _, err := build.Open(other.hash, &other.keys, records); !errors.Is(err, build.ErrNotOurs) || !errors.Is(err, build.ErrDrop) {
 		t.Errorf("another router: %v", err)
