@@ -109,7 +109,10 @@ func (l *Limiter) Allow(now time.Time, d Direction, c Class, n int) bool {
 func (l *Limiter) Spend(now time.Time, d Direction, c Class, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines[d].count(now, c, n)
+	line := &l.lines[d]
+	line.class[c].flow(now)
+	line.total.flow(now)
+	line.count(now, c, n)
 }
 
 // Wait is how long it takes from now, if nothing else goes meanwhile, until
@@ -155,9 +158,10 @@ func reserve(c Class) float64 {
 	return 0
 }
 
-// count takes n bytes from the buckets and adds them to the average.
+// count takes n bytes from the buckets, whose flow has been called, and adds
+// them to the average.
 func (l *line) count(now time.Time, c Class, n int) {
-	l.class[c].take(now, n)
-	l.total.take(now, n)
+	l.class[c].take(n)
+	l.total.take(n)
 	l.rates[c].Add(now, n)
 }

@@ -77,10 +77,11 @@ func TestLimitIsKeptOverAnyTenSeconds(t *testing.T) {
 					class = Transit
 				}
 				l := NewLimiter(begin, Limits{Out: limits})
-				const size = 1040
-				three := &traffic{class: class, size: size, every: time.Duration(size * int64(time.Second) / limit / 3)}
-				run(l, begin, 30, []*traffic{three})
-				least, most := tenSeconds(three.passed)
+				// Three times as much as the limit.
+				size := max(1040, limit/5000)
+				all := &traffic{class: class, size: int(size), every: time.Duration(size * int64(time.Second) / limit / 3)}
+				run(l, begin, 30, []*traffic{all})
+				least, most := tenSeconds(all.passed)
 				within(t, "least", least, float64(limit), 0.03)
 				within(t, "most", most, float64(limit), 0.03)
 			})
@@ -129,7 +130,7 @@ func TestSpentBytesAreMadeUpFor(t *testing.T) {
 		t.Error("still in debt")
 	}
 	// Debt has an end.
-	l.Spend(begin, In, Own, 1<<40)
+	l.Spend(begin, In, Own, 1<<30)
 	if w := l.Wait(begin, In, Own); w > 11*time.Second {
 		t.Errorf("wait for %v", w)
 	}
@@ -256,7 +257,7 @@ func TestEarlyDropSettlesAtTheLimit(t *testing.T) {
 	for _, limits := range []Line{{Transit: 500_000}, {Total: 500_000}} {
 		for _, offered := range []int{400_000, 550_000, 1_000_000, 3_000_000} {
 			l := NewLimiter(begin, Limits{Out: limits})
-			every := time.Duration(1000 * int(time.Second) / offered)
+			every := 1000 * time.Second / time.Duration(offered)
 			passed, refused := 0, 0
 			const seconds = 20
 			for at := time.Duration(0); at < seconds*time.Second; at += every {

@@ -72,12 +72,11 @@ func (b *bucket) open(now time.Time, share float64) bool {
 	return b.level > share*b.capacity()
 }
 
-// take takes out n bytes.
-func (b *bucket) take(now time.Time, n int) {
+// take takes out n bytes; flow has been called.
+func (b *bucket) take(n int) {
 	if b.limit <= 0 {
 		return
 	}
-	b.flow(now)
 	b.level = max(b.level-float64(n), -float64(b.limit)*patience.Seconds())
 }
 

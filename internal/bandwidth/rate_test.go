@@ -9,9 +9,8 @@ import (
 
 func TestSteadyRateIsItsAverage(t *testing.T) {
 	var r Rate
-	now := begin
 	for i := range 10 * 60 * 10 {
-		now = begin.Add(time.Duration(i) * 100 * time.Millisecond)
+		now := begin.Add(time.Duration(i) * 100 * time.Millisecond)
 		r.Add(now, 100)
 		if i < 20 {
 			continue // the first seconds are few messages

@@ -34,7 +34,7 @@ func TestCloserComparesXORDistances(t *testing.T) {
 		if got, want := to.Closer(a, b), to.XOR(a).Compare(to.XOR(b)); got != want {
 			t.Fatalf("Closer gives %d for %v, %v, %v: want %d", got, to, a, b, want)
 		}
-		if to.Closer(a, a) != 0 || to.Closer(to, b) >= 0 {
+		if to.Closer(a, a) != 0 || to.Closer(to, b) > 0 {
 			t.Fatalf("Closer of the same: %v, %v", a, b)
 		}
 	}

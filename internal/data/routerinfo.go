@@ -89,7 +89,9 @@ func readAddresses(r *wire.Reader) []RouterAddress {
 
 func (ri *RouterInfo) readOptions() {
 	ri.version, ri.netID = -1, -1
-	ri.capabilities = ParseCapabilities(ri.Caps())
+	if s, ok := ri.options.find(OptionCaps); ok {
+		ri.capabilities = ParseCapabilities(string(s))
+	}
 	if s, ok := ri.options.find(OptionVersion); ok {
 		if v, ok := ParseVersion(string(s)); ok {
 			ri.version = int32(v)

@@ -1,20 +1,21 @@
 package data
 
-import (
-	"strconv"
-	"strings"
-)
-
 // ParseVersion reads a router.version of three numbers below 100 as one
 // number that compares: 0.9.67 is 967. It is not ok with anything else.
 func ParseVersion(s string) (version int, ok bool) {
-	n := 0
-	for part := range strings.SplitSeq(s, ".") {
-		v, err := strconv.ParseUint(part, 10, 8)
-		if n++; err != nil || v > 99 || len(part) > 2 || n > 3 {
+	part, digits, dots := 0, 0, 0
+	for _, c := range []byte(s) {
+		switch {
+		case c >= '0' && c <= '9' && digits < 2:
+			part, digits = part*10+int(c-'0'), digits+1
+		case c == '.' && digits > 0 && dots < 2:
+			version, part, digits, dots = (version+part)*100, 0, 0, dots+1
+		default:
 			return 0, false
 		}
-		version = version*100 + int(v)
 	}
-	return version, n == 3
+	if dots != 2 || digits == 0 {
+		return 0, false
+	}
+	return version + part, true
 }

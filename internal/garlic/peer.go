@@ -112,7 +112,16 @@ const (
 	unprovenProbeEvery = 5 * time.Second
 	// enoughProbes is how many must be without answer.
 	enoughProbes = 2
+	// greetEvery is how often a New Session is sent to a peer that has become
+	// silent. It may only have nothing to say, and not care to acknowledge, so
+	// the messages in between go on through the old session.
+	greetEvery = 5 * time.Second
 )
+
+// lives reports whether the peer, if it is there, still knows s.
+func (s *session) lives(now time.Time) bool {
+	return now.Sub(s.heard) <= sendLife && s.send.tags < exhausted
+}
 
 // usable reports whether s is good for sending.
 func (s *session) usable(now time.Time) bool {
@@ -121,7 +130,7 @@ func (s *session) usable(now time.Time) bool {
 		limit = unprovenSilence
 	}
 	silent := !s.unheard.IsZero() && now.Sub(s.unheard) > limit && s.probes >= enoughProbes
-	return !silent && now.Sub(s.heard) <= sendLife && s.send.tags < exhausted
+	return s.lives(now) && !silent
 }
 
 // owes reports whether the peer waits for something that only this session
@@ -153,7 +162,16 @@ func (p *peer) choose(now time.Time) (*session, *incoming) {
 	if n := len(p.incoming); n > 0 && p.incoming[n-1].replyable(now) {
 		return nil, p.incoming[n-1]
 	}
+	if len(p.sessions) > 0 && p.sessions[0].lives(now) && p.greeted(now) {
+		return p.sessions[0], nil
+	}
 	return nil, nil
+}
+
+// greeted reports whether a New Session was sent to the peer just now.
+func (p *peer) greeted(now time.Time) bool {
+	n := len(p.openings)
+	return n > 0 && now.Sub(p.openings[n-1].sent) < greetEvery
 }
 
 // owed reports whether the peer should hear from us even if there is nothing

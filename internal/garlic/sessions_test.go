@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -322,6 +323,38 @@ func TestSilentPeerThatLostItsSessionsIsGreetedAnew(t *testing.T) {
 		t.Errorf("gave up after %v", now.Sub(start))
 	}
 	meet(now, alice, bob)
+}
+
+func TestPeerThatNeverAnswersIsGreetedNowAndThen(t *testing.T) {
+	alice, bob := twoSides(t)
+	meet(start, alice, bob)
+	greetings := 0
+	for n := range 1000 { // ten messages a second
+		now := start.Add(time.Duration(n) * 100 * time.Millisecond)
+		form := alice.Next(now, bob.keys.Public)
+		if form == garlic.NewSession {
+			greetings++
+		}
+		bob.hear(now, alice, form, n, alice.say(now, bob, form, n))
+	}
+	if greetings != 2 { // after 90 seconds and 95
+		t.Errorf("%d New Sessions in 100 seconds", greetings)
+	}
+}
+
+func TestManyGoroutinesMayUseSessions(t *testing.T) {
+	bob := newSide(t, garlic.Config{})
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for range 5 {
+				meet(start, newSide(t, garlic.Config{}), bob)
+				bob.Due(start)
+				bob.Expire(start)
+			}
+		})
+	}
+	wait.Wait()
 }
 
 func TestPeerThatRestartedIsAnsweredInItsNewSession(t *testing.T) {

@@ -26,7 +26,7 @@ const (
 )
 
 // maxNames is how many names each list may have, at some 500 bytes each.
-const maxNames = 100_000
+const maxNames = 50_000
 
 // Book is an address book. It is kept in memory, and in a bucket whose keys
 // are a letter for the list and then the name. It is safe for concurrent use.

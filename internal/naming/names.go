@@ -32,7 +32,7 @@ func Normalize(name string) (string, error) {
 	if len(name) > maxName+len(alternative) {
 		return "", fmt.Errorf("%w: %d characters", ErrName, len(name))
 	}
-	n := strings.ToLower(name)
+	n := strings.Map(lower, name)
 	if strings.HasSuffix(n, suffix+alternative) {
 		n = n[:len(n)-len(alternative)]
 	}
@@ -40,6 +40,15 @@ func Normalize(name string) (string, error) {
 		return "", fmt.Errorf("%w: %q", ErrName, name)
 	}
 	return n, nil
+}
+
+// lower makes capitals small, of ASCII only: other letters can turn into
+// ASCII and stay forbidden.
+func lower(c rune) rune {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 func valid(name string) bool {

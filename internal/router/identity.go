@@ -5,20 +5,25 @@ import (
 
 	"allium/internal/data"
 	"allium/internal/random"
-	"allium/internal/signature"
 	"allium/internal/store"
+	"allium/internal/transport/ntcp2"
 	"allium/internal/x25519"
 )
 
-// identity is what makes a router the same after a restart: who it is, the
-// keys that prove it, and those of its transports, which peers remember from
-// its RouterInfo.
+// identity is what makes a router the same after a restart: its keys, and
+// those of its transports, which peers remember from its RouterInfo.
 type identity struct {
-	*data.RouterIdentity
-	signing    signature.PrivateKey
-	encryption x25519.KeyPair
-	ntcp2      x25519.KeyPair
-	ntcp2IV    [16]byte
+	*data.RouterKeys
+	ntcp2   x25519.KeyPair
+	ntcp2IV [16]byte
+}
+
+// hash is the router's name.
+func (id *identity) hash() data.Hash { return id.Identity.Hash() }
+
+// local is the identity as NTCP2 needs it.
+func (id *identity) local(netID uint8) ntcp2.Local {
+	return ntcp2.Local{Hash: id.hash(), Static: id.ntcp2, IV: id.ntcp2IV, NetID: netID}
 }
 
 // keysBucket is where a store keeps the identity.
@@ -26,11 +31,9 @@ const keysBucket = "keys"
 
 // The keys of the identity within their bucket.
 var (
-	keyIdentity   = []byte("identity")
-	keySigning    = []byte("signing")
-	keyEncryption = []byte("encryption")
-	keyNTCP2      = []byte("ntcp2")
-	keyNTCP2IV    = []byte("ntcp2-iv")
+	keyRouter  = []byte("router")   // the format of router.keys
+	keyNTCP2   = []byte("ntcp2")    // private key
+	keyNTCP2IV = []byte("ntcp2-iv") // 16 bytes
 )
 
 // loadIdentity reads the router's identity, or makes one and keeps it.
@@ -39,7 +42,7 @@ func loadIdentity(s store.Store) (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("router: keys: %w", err)
 	}
-	whole, found, err := b.Get(keyIdentity)
+	keys, found, err := b.Get(keyRouter)
 	if err != nil {
 		return nil, fmt.Errorf("router: keys: %w", err)
 	}
@@ -47,48 +50,40 @@ func loadIdentity(s store.Store) (*identity, error) {
 		return newIdentity(b)
 	}
 	id := new(identity)
-	if id.RouterIdentity, err = data.ParseRouterIdentity(whole); err != nil {
+	if id.RouterKeys, err = data.ParseRouterKeys(keys); err != nil {
 		return nil, fmt.Errorf("router: keys: %w", err)
 	}
-	var seed, encryption, ntcp2 [32]byte
-	for _, part := range []struct {
-		key  []byte
-		into []byte
-	}{
-		{keySigning, seed[:]}, {keyEncryption, encryption[:]},
-		{keyNTCP2, ntcp2[:]}, {keyNTCP2IV, id.ntcp2IV[:]},
-	} {
-		value, _, err := b.Get(part.key)
-		if err != nil {
-			return nil, fmt.Errorf("router: keys: %w", err)
-		}
-		if copy(part.into, value) != len(part.into) || len(value) != len(part.into) {
-			return nil, fmt.Errorf("router: keys: %s has %d bytes", part.key, len(value))
-		}
+	var static x25519.PrivateKey
+	if err := readExactly(b, keyNTCP2, static[:]); err != nil {
+		return nil, err
 	}
-	if id.signing, err = signature.NewPrivateKey(signature.Ed25519, seed[:]); err != nil {
-		return nil, fmt.Errorf("router: keys: %w", err)
+	id.ntcp2 = x25519.FromPrivate(static)
+	return id, readExactly(b, keyNTCP2IV, id.ntcp2IV[:])
+}
+
+// readExactly fills dst with the value of key.
+func readExactly(b store.Bucket, key, dst []byte) error {
+	value, _, err := b.Get(key)
+	if err != nil {
+		return fmt.Errorf("router: keys: %w", err)
 	}
-	id.encryption = x25519.FromPrivate(encryption)
-	id.ntcp2 = x25519.FromPrivate(ntcp2)
-	return id, nil
+	if len(value) != len(dst) {
+		return fmt.Errorf("router: keys: %s has %d bytes, not %d", key, len(value), len(dst))
+	}
+	copy(dst, value)
+	return nil
 }
 
 // newIdentity makes an identity and keeps it in b.
 func newIdentity(b store.Bucket) (*identity, error) {
-	signing, err := signature.Generate(signature.Ed25519)
+	keys, err := data.GenerateRouterKeys()
 	if err != nil {
 		return nil, fmt.Errorf("router: keys: %w", err)
 	}
-	id := &identity{signing: signing, encryption: x25519.Generate(), ntcp2: x25519.Generate()}
+	id := &identity{RouterKeys: keys, ntcp2: x25519.Generate()}
 	random.Fill(id.ntcp2IV[:])
-	if id.RouterIdentity, err = data.NewRouterIdentity(signing, id.encryption.Public); err != nil {
-		return nil, fmt.Errorf("router: keys: %w", err)
-	}
 	err = b.Write([]store.Change{
-		{Key: keyIdentity, Value: id.Bytes()},
-		{Key: keySigning, Value: signing.Bytes()},
-		{Key: keyEncryption, Value: id.encryption.Private[:]},
+		{Key: keyRouter, Value: keys.Append(nil)},
 		{Key: keyNTCP2, Value: id.ntcp2.Private[:]},
 		{Key: keyNTCP2IV, Value: id.ntcp2IV[:]},
 	})

@@ -62,16 +62,10 @@ func (l *Local) seal(b []byte, p packet, remote data.Hash) []byte {
 // openOptions takes the options of a parsed packet apart. peer is the
 // sender's Destination if an earlier packet has carried it.
 func (p *packet) openOptions(peer *data.Destination) (*data.Destination, error) {
-	rest := p.options
+	r := wire.NewReader(p.options)
 	if p.has(flagFrom) {
-		from, after, err := data.ParseDestination(rest)
-		if err != nil {
-			return nil, fmt.Errorf("%w: from: %w", ErrPacket, err)
-		}
-		p.from = rest[:len(rest)-len(after)]
-		peer, rest = from, after
+		peer = data.ReadDestination(&r)
 	}
-	r := wire.NewReader(rest)
 	if p.has(flagMaxSize) {
 		p.maxSize = r.Uint16()
 	}

@@ -20,17 +20,18 @@ const (
 // receiver is the receiving half of a stream: what has arrived, in and out of
 // order, and what to tell the peer about it.
 type receiver struct {
-	expected uint32             // the first number not yet received
-	highest  uint32             // the highest received
-	any      bool               // something was received
-	early    map[uint32]early   // beyond the first gap
-	ready    [][]byte           // in order, not yet read
-	size     int                // bytes in ready and early
-	ended    bool               // the CLOSE has come in order
-	choking  bool               // the peer has been asked to stop
-	ackAt    time.Time          // an acknowledgement is owed by then; zero: none
-	owed     int                // packets not yet acknowledged
-	nacks    [4 * maxNACKs]byte // scratch of the last acknowledgement
+	expected   uint32             // the first number not yet received
+	highest    uint32             // the highest received
+	any        bool               // something was received
+	early      map[uint32]early   // beyond the first gap
+	ready      [][]byte           // in order, not yet read
+	size       int                // bytes in ready and early
+	ended      bool               // the CLOSE has come in order
+	discarding bool               // nobody will read
+	choking    bool               // the peer has been asked to stop
+	ackAt      time.Time          // an acknowledgement is owed by then; zero: none
+	owed       int                // packets not yet acknowledged
+	nacks      [4 * maxNACKs]byte // scratch of the last acknowledgement
 }
 
 type early struct {

@@ -100,7 +100,7 @@ func (s *Session) nextWork() ([]byte, task) {
 		return b, doReceive
 	}
 	s.busy = false
-	if s.gone {
+	if s.gone != nil {
 		return nil, doFinish
 	}
 	return nil, doRest
@@ -208,6 +208,9 @@ func (s *Session) establish(r *host.Round, message []byte) {
 	resend := r.Now.Add(random.Between(resendMin, resendMax))
 
 	s.mu.Lock()
+	if s.gone != nil {
+		s.end(s.gone)
+	}
 	if s.cause != nil {
 		s.mu.Unlock()
 		return

@@ -93,3 +93,12 @@ var (
 	ConfirmedBlocks = confirmedBlocks
 	Admit           = admit
 )
+
+// Masks gives the first n masks of lengths.
+func Masks(sip [32]byte, n int) (all []uint16) {
+	m := newMask(&sip)
+	for range n {
+		all = append(all, m.next())
+	}
+	return all
+}

@@ -231,7 +231,7 @@ func TestBobChecksWhoAliceIs(t *testing.T) {
 	}{
 		{"published elsewhere", netip.MustParseAddr("198.51.100.77"), nil, block.Banned},
 		{"other family", netip.MustParseAddr("2001:db8::1"), nil, block.Unspecified},
-		{"another static key", here, func(h *handshake) { h.alice.Static = h.bob.Static }, block.BadStaticKey},
+		{"another static key", here, func(h *handshake) { h.alice.RouterInfo(now); h.alice.Static = h.bob.Static }, block.BadStaticKey},
 		{"old", here, func(h *handshake) { h.alice.stale(now.Add(-91 * time.Minute)) }, block.SessionConfirmedError},
 		{"old enough", here, func(h *handshake) { h.alice.stale(now.Add(-89 * time.Minute)) }, block.Unspecified},
 		{"from the future", here, func(h *handshake) { h.alice.stale(now.Add(3 * time.Minute)) }, block.SessionConfirmedError},

@@ -63,6 +63,7 @@ func (s *Session) end(cause error) {
 func (s *Session) finish(r *host.Round) {
 	s.machine, s.in = nil, receiver{}
 	s.mu.Lock()
+	s.end(s.gone)
 	s.state = over
 	cause := s.cause
 	known := s.known || !s.inbound

@@ -21,6 +21,7 @@ const netID = 99
 type router struct {
 	ntcp2.Local
 	addr netip.AddrPort
+	at   func(now time.Time, addr netip.AddrPort) *data.RouterInfo // as if it were published there
 
 	mu   sync.Mutex
 	info *data.RouterInfo // of the last call
@@ -46,24 +47,28 @@ func newRouter(tb testing.TB, addr netip.AddrPort, id uint8) *router {
 		data.Pair{Key: "caps", Value: "XR"},
 	)
 	must(tb, err)
-	ntcp := []data.Pair{
-		{Key: "s", Value: data.EncodeBase64(r.Static.Public[:])},
-		{Key: "v", Value: "2"},
+	r.at = func(now time.Time, addr netip.AddrPort) *data.RouterInfo {
+		ntcp := []data.Pair{
+			{Key: "s", Value: data.EncodeBase64(r.Static.Public[:])},
+			{Key: "v", Value: "2"},
+		}
+		if addr.IsValid() {
+			ntcp = append(ntcp,
+				data.Pair{Key: "host", Value: addr.Addr().String()},
+				data.Pair{Key: "port", Value: strconv.Itoa(int(addr.Port()))},
+				data.Pair{Key: "i", Value: data.EncodeBase64(r.IV[:])})
+		}
+		address, err := data.NewRouterAddress(3, data.StyleNTCP2, ntcp...)
+		must(tb, err)
+		ri, err := data.SignRouterInfo(key, identity, now, []data.RouterAddress{address}, options)
+		must(tb, err)
+		return ri
 	}
-	if addr.IsValid() {
-		ntcp = append(ntcp,
-			data.Pair{Key: "host", Value: addr.Addr().String()},
-			data.Pair{Key: "port", Value: strconv.Itoa(int(addr.Port()))},
-			data.Pair{Key: "i", Value: data.EncodeBase64(r.IV[:])})
-	}
-	address, err := data.NewRouterAddress(3, data.StyleNTCP2, ntcp...)
-	must(tb, err)
 	r.RouterInfo = func(now time.Time) *data.RouterInfo {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.info == nil || now.Sub(r.info.Published()) > time.Hour {
-			r.info, err = data.SignRouterInfo(key, identity, now, []data.RouterAddress{address}, options)
-			must(tb, err)
+			r.info = r.at(now, addr)
 		}
 		return r.info
 	}

@@ -51,7 +51,7 @@ type Session struct {
 	busy     bool
 	pending  []byte // arrived while busy, or too few for the next step
 	cause    error  // why it is ending; the first counts
-	gone     bool   // the stream has said Closed
+	gone     error  // what the stream has said with Closed
 	halfOpen bool   // counted as such
 	timer    host.Timer
 	idle     time.Duration // how long without frames is too long
@@ -160,12 +160,13 @@ func (l link) Writable(r *host.Round) {
 	s.markDirty(r)
 }
 
-// Closed implements [host.StreamHandler].
+// Closed implements [host.StreamHandler]. A worker first goes on with what has
+// come before: the end follows on the heels of a message 2 that tells us that
+// our clock is wrong.
 func (l link) Closed(r *host.Round, err error) {
 	s := l.s
 	s.mu.Lock()
-	s.end(err)
-	s.gone = true
+	s.gone = err
 	busy := s.busy
 	s.mu.Unlock()
 	if !busy {

@@ -53,7 +53,7 @@ type Profiles interface {
 	// Score orders peers: a higher one has accepted more of late.
 	Score(now time.Time, peer data.Hash) float64
 	TunnelAccepted(now time.Time, peer data.Hash)
-	TunnelRefused(now time.Time, peer data.Hash)
+	TunnelRefused(now time.Time, peer data.Hash, code uint8)
 	TunnelTimeout(now time.Time, peer data.Hash)
 	TestPassed(now time.Time, peer data.Hash)
 	TestFailed(now time.Time, peer data.Hash)
@@ -287,7 +287,7 @@ func (b *Builder) credit(now time.Time, replies []build.HopReply) (cause Cause) 
 			b.profiles.TunnelAccepted(now, reply.Hash)
 			continue
 		}
-		b.profiles.TunnelRefused(now, reply.Hash)
+		b.profiles.TunnelRefused(now, reply.Hash, uint8(reply.Code))
 		if cause == "" {
 			cause = refusedBy(i, reply.Code)
 		}

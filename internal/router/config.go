@@ -1,0 +1,34 @@
+package router
+
+import (
+	"allium/internal/netdb"
+	"allium/internal/setting"
+	"allium/internal/transport"
+	"allium/internal/tunnel/pool"
+	"allium/internal/tunnel/transit"
+)
+
+// Config is how a router behaves. The transports' and the netDb's own network
+// id and AllowPrivate follow from NetID and Private.
+type Config struct {
+	// NetID is the network: 2 is the live one, tests take 16 to 254.
+	NetID uint8
+	// Private is a network of one's own: private addresses are used, and
+	// routers of one subnet may share a tunnel.
+	Private bool
+	// Floodfill keeps a part of the network database for others.
+	Floodfill bool
+	// MinVersion is the oldest router.version used for anything, such as
+	// 0.9.58. Empty for any.
+	MinVersion string
+	// Share is the bandwidth lent to others, for our bandwidth class, in bytes
+	// per second.
+	Share setting.Bandwidth
+	// Limits of all traffic, per direction. Zero is no limit.
+	LimitIn, LimitOut setting.Bandwidth
+
+	Transport   transport.Config
+	Transit     transit.Config
+	NetDB       netdb.Config
+	Exploratory pool.Config
+}

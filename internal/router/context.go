@@ -1,0 +1,149 @@
+package router
+
+import (
+	"slices"
+
+	"allium/internal/data"
+	"allium/internal/garlic"
+	"allium/internal/host"
+	"allium/internal/i2np"
+	"allium/internal/netdb"
+	"allium/internal/netdb/query"
+	"allium/internal/tunnel/pool"
+)
+
+// ContextConfig describes a context.
+type ContextConfig struct {
+	// Name is for status: of no meaning to the network.
+	Name string
+	// Tunnels is how many tunnels of which length.
+	Tunnels pool.Config
+	// Key orders hops; nil for a random order.
+	Key *[32]byte
+	// Garlic takes garlic that came out of an inbound tunnel and is no answer
+	// to a question of the context. The body is lent, and may be opened in
+	// place. Nil for the router's own context, which gets none.
+	Garlic func(r *host.Round, sealed []byte)
+	// Changed tells that an inbound tunnel came or went. It may be nil.
+	Changed func(r *host.Round)
+}
+
+// Context keeps together what belongs to one party, and apart what must not
+// be linked with others: tunnels, the answers expected through them, the
+// LeaseSets learned by them, and lookups. The router has one of its own, and
+// each local Destination has one.
+type Context struct {
+	// Pool is its tunnels.
+	Pool *pool.Pool
+	// LeaseSets is what it has learned of Destinations.
+	LeaseSets *netdb.LeaseSets
+
+	rt      *Router
+	cfg     ContextConfig
+	replies *garlic.Replies
+	query   *query.Context
+}
+
+// OpenContext makes a context and begins to build its tunnels.
+func (rt *Router) OpenContext(r *host.Round, cfg ContextConfig) *Context {
+	c := &Context{
+		rt: rt, cfg: cfg,
+		LeaseSets: netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, data.Hash{}),
+		replies:   garlic.NewReplies(),
+	}
+	var fallback *pool.Pool
+	if rt.explore != nil {
+		fallback = rt.explore.Pool
+	}
+	// The pool's first tunnels take a round trip, and what comes out of them
+	// finds the context complete: nothing arrives within this round.
+	c.Pool = rt.builder.Open(r, cfg.Tunnels, pool.Context{
+		Name: cfg.Name, Replies: c.replies, Deliver: c.deliver, Changed: cfg.Changed, Key: cfg.Key,
+	}, rt.selector, fallback)
+	c.query = rt.queries.Context(c.Pool, c.replies, c.LeaseSets)
+	rt.mu.Lock()
+	rt.contexts = append(rt.contexts, c)
+	rt.mu.Unlock()
+	return c
+}
+
+// openContexts are all contexts there are.
+func (rt *Router) openContexts() []*Context {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return slices.Clone(rt.contexts)
+}
+
+// Close gives up the context's tunnels and lookups.
+func (c *Context) Close(r *host.Round) {
+	c.rt.mu.Lock()
+	c.rt.contexts = slices.DeleteFunc(c.rt.contexts, func(other *Context) bool { return other == c })
+	c.rt.mu.Unlock()
+	c.query.Close(r)
+	c.Pool.Close()
+}
+
+// LeaseSet finds the LeaseSet of a Destination through the context's tunnels.
+func (c *Context) LeaseSet(r *host.Round, key data.Hash, done func(r *host.Round, ls data.LeaseSetEntry, err error)) {
+	c.query.LeaseSet(r, key, done)
+}
+
+// Publish stores a LeaseSet with floodfills, and sees that it can be found.
+func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, done func(r *host.Round, err error)) {
+	c.query.Publish(r, ls, done)
+}
+
+// deliver filters what comes out of the context's inbound tunnels: answers to
+// its own questions, and garlic. Anything else is somebody's attempt to have
+// us act on it, and link us to the tunnel by that.
+func (c *Context) deliver(r *host.Round, m i2np.Message) {
+	c.rt.account(r.Now, len(m.Body))
+	if m.CheckExpiration(r.Now) != nil {
+		c.rt.counts.expired.Add(1)
+		return
+	}
+	if m.Type != i2np.TypeGarlic {
+		c.answer(r, m)
+		return
+	}
+	g, err := i2np.ParseGarlic(m.Body)
+	if err != nil {
+		c.rt.counts.malformed.Add(1)
+		return
+	}
+	if cloves, ok := c.replies.Open(r.Now, g.Data); ok {
+		c.answers(r, cloves)
+		return
+	}
+	if c.cfg.Garlic == nil {
+		c.rt.counts.unknown.Add(1)
+		return
+	}
+	c.cfg.Garlic(r, g.Data)
+}
+
+// answers takes the cloves of an expected answer.
+func (c *Context) answers(r *host.Round, cloves []garlic.Clove) {
+	for _, clove := range cloves {
+		if clove.Kind == garlic.Local {
+			c.answer(r, clove.Message)
+		}
+	}
+}
+
+// answer takes one message that may be an answer.
+func (c *Context) answer(r *host.Round, m i2np.Message) {
+	switch m.Type {
+	case i2np.TypeDeliveryStatus:
+		if s, err := i2np.ParseDeliveryStatus(m.Body); err == nil && c.Pool.Tested(r, s.ID) {
+			return
+		}
+		c.query.Handle(r, m)
+	case i2np.TypeDatabaseStore, i2np.TypeDatabaseSearchReply:
+		c.query.Handle(r, m)
+	case i2np.TypeOutboundTunnelBuildReply:
+		c.rt.builder.Reply(r, m)
+	default:
+		c.rt.counts.unknown.Add(1)
+	}
+}

@@ -1,0 +1,194 @@
+package router
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"allium/internal/bandwidth"
+	"allium/internal/data"
+	"allium/internal/garlic"
+	"allium/internal/host"
+	"allium/internal/i2np"
+	"allium/internal/netdb"
+	"allium/internal/tunnel"
+)
+
+// counts is what happened to messages.
+type counts struct {
+	received, malformed, expired, repeated, unknown, busy, undeliverable atomic.Uint64
+}
+
+// incoming is the router as its transports see it.
+type incoming struct{ *Router }
+
+// Message implements transport.Handler.
+func (in incoming) Message(r *host.Round, from data.Hash, m i2np.Message) {
+	in.counts.received.Add(1)
+	in.dispatch(r, from, m)
+}
+
+// RouterInfo implements transport.Handler: a peer's own, straight from it.
+func (in incoming) RouterInfo(r *host.Round, ri *data.RouterInfo, _ bool) {
+	if added, err := in.db.AddRouter(r.Now, ri); err == nil && added == netdb.First {
+		in.log.Debug("router learned from its session", "router", ri)
+	}
+}
+
+// Connected implements transport.Handler.
+func (in incoming) Connected(r *host.Round, peer data.Hash) {
+	in.db.Reached(peer)
+	in.profiles.Connected(r.Now, peer)
+}
+
+// Failed implements transport.Handler.
+func (in incoming) Failed(r *host.Round, peer data.Hash, err error) {
+	in.log.Debug("router not reached", "router", peer, "err", err)
+	in.profiles.DialFailed(r.Now, peer)
+	in.builder.PeerFailed(r, peer)
+}
+
+// Banned implements transport.Handler.
+func (in incoming) Banned(now time.Time, peer data.Hash) bool {
+	return in.profiles.Banned(now, peer)
+}
+
+// dispatch hands a message to whom it concerns. Tunnel messages come first:
+// they are almost all there is.
+func (rt *Router) dispatch(r *host.Round, from data.Hash, m i2np.Message) {
+	switch m.Type {
+	case i2np.TypeTunnelData:
+		rt.tunnelData(r, from, m)
+		return
+	case i2np.TypeTunnelGateway:
+		rt.tunnelGateway(r, from, m)
+		return
+	}
+	if m.CheckExpiration(r.Now) != nil {
+		rt.counts.expired.Add(1)
+		return
+	}
+	if from != rt.hash && rt.repeated(r.Now, m) {
+		rt.counts.repeated.Add(1)
+		return
+	}
+	switch m.Type {
+	case i2np.TypeShortTunnelBuild:
+		if !rt.builder.Reply(r, m) {
+			rt.transit.Request(r, from, m)
+		}
+	case i2np.TypeOutboundTunnelBuildReply:
+		rt.builder.Reply(r, m)
+	case i2np.TypeGarlic:
+		rt.garlic(r, m)
+	case i2np.TypeDatabaseStore:
+		if !rt.explore.query.Handle(r, m) {
+			rt.floodfill.Store(r, from, m)
+		}
+	case i2np.TypeDatabaseLookup:
+		rt.floodfill.Lookup(r, from, m)
+	case i2np.TypeDatabaseSearchReply, i2np.TypeDeliveryStatus:
+		rt.explore.query.Handle(r, m)
+	default:
+		rt.counts.unknown.Add(1)
+	}
+}
+
+// repeated tells a message that came before: whoever copies one must not see
+// it answered twice.
+func (rt *Router) repeated(now time.Time, m i2np.Message) bool {
+	var key [16]byte
+	key[0] = byte(m.Type)
+	binary.BigEndian.PutUint32(key[1:], m.ID)
+	binary.BigEndian.PutUint64(key[8:], uint64(m.Expiration.UnixMilli()))
+	return rt.seen.Seen(now, key[:])
+}
+
+func (rt *Router) tunnelData(r *host.Round, from data.Hash, m i2np.Message) {
+	d, err := i2np.ParseTunnelData(m.Body)
+	if err != nil {
+		rt.counts.malformed.Add(1)
+		return
+	}
+	t, ok := rt.table.Lookup(tunnel.ID(d.TunnelID()))
+	if !ok {
+		rt.counts.unknown.Add(1)
+		return
+	}
+	t.TunnelData(r, from, d)
+}
+
+func (rt *Router) tunnelGateway(r *host.Round, from data.Hash, m i2np.Message) {
+	g, err := i2np.ParseTunnelGateway(m.Body)
+	if err != nil {
+		rt.counts.malformed.Add(1)
+		return
+	}
+	t, ok := rt.table.Lookup(tunnel.ID(g.TunnelID))
+	if !ok {
+		rt.counts.unknown.Add(1)
+		return
+	}
+	t.TunnelGateway(r, from, g.Message)
+}
+
+// garlic opens garlic for the router itself: an answer we wait for, or a
+// request that came through somebody's tunnel.
+func (rt *Router) garlic(r *host.Round, m i2np.Message) {
+	g, err := i2np.ParseGarlic(m.Body)
+	if err != nil {
+		rt.counts.malformed.Add(1)
+		return
+	}
+	if cloves, ok := rt.explore.replies.Open(r.Now, g.Data); ok {
+		rt.explore.answers(r, cloves)
+		return
+	}
+	sealed := bytes.Clone(g.Data)
+	if !rt.h.Spawn(func(r *host.Round) { rt.open(r, sealed) }) {
+		rt.counts.busy.Add(1)
+	}
+}
+
+// open opens what was sealed for our router key.
+func (rt *Router) open(r *host.Round, sealed []byte) {
+	cloves, err := garlic.OpenRouter(r.Now, &rt.id.Encryption, rt.garlics, sealed)
+	if err != nil {
+		rt.counts.malformed.Add(1)
+		return
+	}
+	for _, c := range cloves {
+		if c.Kind != garlic.Local || c.Message.CheckExpiration(r.Now) != nil {
+			rt.counts.unknown.Add(1)
+			continue
+		}
+		rt.request(r, c.Message)
+	}
+}
+
+// request does what a router may be asked to through tunnels, by nobody it
+// could tell.
+func (rt *Router) request(r *host.Round, m i2np.Message) {
+	var nobody data.Hash
+	switch m.Type {
+	case i2np.TypeDatabaseLookup:
+		rt.floodfill.Lookup(r, nobody, m)
+	case i2np.TypeDatabaseStore:
+		rt.floodfill.Store(r, nobody, m)
+	case i2np.TypeShortTunnelBuild:
+		rt.transit.Request(r, nobody, m)
+	default:
+		rt.counts.unknown.Add(1)
+	}
+}
+
+// local takes what the endpoint of somebody's outbound tunnel delivers to us.
+func (rt *Router) local(r *host.Round, m i2np.Message) {
+	r.Gather(host.Encrypt, rt).(*loop).add(m)
+}
+
+// account counts own traffic that came in, for the rates people see.
+func (rt *Router) account(now time.Time, n int) {
+	rt.limiter.Spend(now, bandwidth.In, bandwidth.Own, n)
+}

@@ -1,0 +1,283 @@
+// Package router is one router: the one place where the parts meet.
+//
+// [New] makes the parts in the order of their layers and gives each what it
+// needs; nothing is set later. What arrives is sorted in dispatch.go, what
+// leaves goes through [Router.Send]. Everything that must not be linked
+// (the router's own lookups, each Destination's traffic) has a [Context] of
+// its own, in context.go. Our RouterInfo is made in routerinfo.go, the
+// snapshot for readers in status.go.
+package router
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"allium/internal/bandwidth"
+	"allium/internal/data"
+	"allium/internal/host"
+	"allium/internal/i2np"
+	"allium/internal/netdb"
+	"allium/internal/netdb/floodfill"
+	"allium/internal/netdb/query"
+	"allium/internal/profile"
+	"allium/internal/replay"
+	"allium/internal/store"
+	"allium/internal/transport"
+	"allium/internal/tunnel"
+	"allium/internal/tunnel/pool"
+	"allium/internal/tunnel/transit"
+)
+
+const (
+	// maxTunnels bounds the tunnel table.
+	maxTunnels = 20000
+	// tunnelMessages is what the filter of tunnel messages is made for, in
+	// eleven minutes.
+	tunnelMessages = 1 << 21
+	// fragmentMemory bounds the messages being put together from fragments.
+	fragmentMemory = 32 << 20
+	// messages is what the filter of other messages is made for.
+	messages    = 1 << 16
+	messageLife = 5 * time.Minute
+	// keepEvery is how often stores are written and old entries dropped.
+	keepEvery = time.Minute
+)
+
+// Router is a running router.
+type Router struct {
+	cfg     Config
+	h       host.Host
+	log     *slog.Logger
+	id      *identity
+	hash    data.Hash
+	own     *ownInfo
+	changed func(r *host.Round, ri *data.RouterInfo)
+	started time.Time
+
+	limiter   *bandwidth.Limiter
+	db        *netdb.DB
+	published *netdb.LeaseSets // stored with us as a floodfill
+	profiles  *profile.Profiles
+	transport *transport.Transport
+	table     *tunnel.Table
+	builder   *pool.Builder
+	selector  *pool.Selector
+	transit   *transit.Transit
+	queries   *query.Queries
+	floodfill *floodfill.Floodfill
+	explore   *Context // the router's own
+	seen      *replay.Filter
+	garlics   *replay.Filter
+	waiting   waiting
+	counts    counts
+
+	mu       sync.Mutex
+	closed   bool
+	timers   map[int]host.Timer
+	nextID   int
+	contexts []*Context
+}
+
+// New makes a router whose keys, netDb and profiles are in s, and starts it.
+// changed is told our RouterInfo when it is published; it may be nil. It fails
+// when the store cannot be read or an address not be listened on.
+func New(cfg Config, h host.Host, s store.Store, log *slog.Logger, changed func(r *host.Round, ri *data.RouterInfo)) (*Router, error) {
+	rt := &Router{
+		cfg: cfg, h: h, log: log, changed: changed,
+		started: h.Now(),
+		timers:  make(map[int]host.Timer),
+		seen:    replay.New(messageLife, messages),
+		garlics: replay.New(messageLife, messages),
+	}
+	var err error
+	if rt.id, err = loadIdentity(s); err != nil {
+		return nil, err
+	}
+	rt.hash = rt.id.hash()
+	if err := rt.knowledge(s); err != nil {
+		return nil, err
+	}
+	if err := rt.connections(); err != nil {
+		return nil, err
+	}
+	rt.tunnels()
+	h.Do(rt.start)
+	return rt, nil
+}
+
+// knowledge makes what remembers.
+func (rt *Router) knowledge(s store.Store) error {
+	cfg := rt.cfg.NetDB
+	cfg.NetID, cfg.AllowPrivate = rt.cfg.NetID, rt.cfg.Private
+	if cfg.MinVersion == "" {
+		cfg.MinVersion = rt.cfg.MinVersion
+	}
+	bucket, err := s.Bucket("netdb")
+	if err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	if rt.db, err = netdb.New(cfg, rt.hash, bucket); err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	rt.published = netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, rt.hash)
+	if bucket, err = s.Bucket("profiles"); err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	if rt.profiles, err = profile.New(bucket); err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	return nil
+}
+
+// connections makes the transports, and with their addresses our first
+// RouterInfo.
+func (rt *Router) connections() error {
+	limits := bandwidth.Limits{
+		In:  bandwidth.Line{Total: int64(rt.cfg.LimitIn), Transit: int64(rt.cfg.Share)},
+		Out: bandwidth.Line{Total: int64(rt.cfg.LimitOut), Transit: int64(rt.cfg.Share)},
+	}
+	rt.limiter = bandwidth.NewLimiter(rt.h.Now(), limits)
+	rt.own = &ownInfo{rt: rt}
+	local := rt.id.local(rt.cfg.NetID)
+	local.RouterInfo = rt.own.get
+	cfg := rt.cfg.Transport
+	cfg.AllowPrivate = rt.cfg.Private
+	var err error
+	if rt.transport, err = transport.New(cfg, rt.h, local, rt.db, rt.limiter, incoming{rt}); err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	rt.own.mu.Lock()
+	rt.own.addresses = rt.transport.Addresses()
+	ri, err := rt.own.sign(rt.h.Now())
+	rt.own.current = ri
+	rt.own.mu.Unlock()
+	if err != nil {
+		rt.h.Do(rt.transport.Close)
+		return err
+	}
+	return nil
+}
+
+// tunnels makes what builds, carries and asks.
+func (rt *Router) tunnels() {
+	rt.table = tunnel.NewTable(maxTunnels)
+	replays := tunnel.NewReplays(tunnelMessages)
+	memory := tunnel.NewReassembly(fragmentMemory)
+	path := pool.PathConfig{AnySubnet: rt.cfg.Private}
+	if v, ok := data.ParseVersion(rt.cfg.MinVersion); ok {
+		path.MinVersion = v
+	}
+	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.profiles)
+	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles)
+	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.local)
+	rt.queries = query.New(query.Config{}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
+	rt.floodfill = floodfill.New(floodfill.Config{}, rt.h, rt.hash, rt.db, rt.published, rt.Send,
+		func() bool { return rt.cfg.Floodfill })
+}
+
+// start begins what goes on by itself.
+func (rt *Router) start(r *host.Round) {
+	rt.explore = rt.OpenContext(r, ContextConfig{Name: "exploratory", Tunnels: rt.cfg.Exploratory})
+	rt.queries.Start(r, rt.explore.query)
+	rt.after(publishFirst, rt.publish)
+	rt.after(keepEvery, rt.keep)
+}
+
+// keep drops what has expired and has the rest written.
+func (rt *Router) keep(r *host.Round) {
+	rt.db.Expire(r.Now)
+	rt.published.Expire(r.Now)
+	rt.profiles.Expire(r.Now)
+	for _, c := range rt.openContexts() {
+		c.LeaseSets.Expire(r.Now)
+	}
+	// The disk is slow: not in this round.
+	rt.h.Spawn(func(*host.Round) { rt.flush() })
+	rt.after(keepEvery, rt.keep)
+}
+
+// flush writes what is to survive.
+func (rt *Router) flush() {
+	if err := rt.db.Flush(); err != nil {
+		rt.log.Warn("netDb not written", "err", err)
+	}
+	if err := rt.profiles.Flush(); err != nil {
+		rt.log.Warn("profiles not written", "err", err)
+	}
+}
+
+// after calls f in its own round unless the router is closed by then.
+func (rt *Router) after(d time.Duration, f func(r *host.Round)) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.closed {
+		return
+	}
+	id := rt.nextID
+	rt.nextID++
+	rt.timers[id] = rt.h.AfterFunc(d, func(r *host.Round) {
+		rt.mu.Lock()
+		_, stands := rt.timers[id]
+		delete(rt.timers, id)
+		rt.mu.Unlock()
+		if stands {
+			f(r)
+		}
+	})
+}
+
+// Close says good-bye to peers, gives up all tunnels and writes what is to
+// survive. It leaves host and store open. Not to be called in a round.
+func (rt *Router) Close() {
+	rt.mu.Lock()
+	if rt.closed {
+		rt.mu.Unlock()
+		return
+	}
+	rt.closed = true
+	for _, t := range rt.timers {
+		t.Stop()
+	}
+	clear(rt.timers)
+	contexts := slices.Clone(rt.contexts)
+	rt.mu.Unlock()
+	rt.h.Do(func(r *host.Round) {
+		for _, c := range contexts {
+			c.Close(r)
+		}
+		rt.queries.Close(r)
+		rt.transit.Close()
+		rt.transport.Close(r)
+	})
+	rt.flush()
+}
+
+// Hash is the router's name.
+func (rt *Router) Hash() data.Hash { return rt.hash }
+
+// Host is the machine it runs on.
+func (rt *Router) Host() host.Host { return rt.h }
+
+// NetDB is what it knows of other routers.
+func (rt *Router) NetDB() *netdb.DB { return rt.db }
+
+// Queries is what it asks the network.
+func (rt *Router) Queries() *query.Queries { return rt.queries }
+
+// Send sends a message to a router: to itself, through the transports, or,
+// when the router is unknown, as soon as its RouterInfo has been found. It
+// implements tunnel.Sender.
+func (rt *Router) Send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
+	if to == rt.hash {
+		r.Gather(host.Encrypt, rt).(*loop).add(m)
+		return nil
+	}
+	err := rt.transport.Send(r, to, m, c)
+	if err == transport.ErrUnknownRouter {
+		return rt.sendLater(r, to, m, c)
+	}
+	return err
+}

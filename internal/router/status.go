@@ -1,0 +1,76 @@
+package router
+
+import (
+	"time"
+
+	"allium/internal/bandwidth"
+	"allium/internal/data"
+	"allium/internal/transport"
+	"allium/internal/tunnel/pool"
+	"allium/internal/tunnel/transit"
+)
+
+// Status is a snapshot of a router.
+type Status struct {
+	Router    data.Hash
+	NetID     uint8
+	Floodfill bool
+	Uptime    time.Duration
+	// Ready tells that the router has tunnels of its own, in and out.
+	Ready     bool
+	ClockSkew time.Duration // of the median of peers
+	Known     struct{ Routers, Floodfills, LeaseSets int }
+	Transport transport.Stats
+	Pools     []pool.PoolStatus
+	Building  int
+	Transit   transit.Stats
+	Bandwidth struct{ OwnIn, OwnOut, TransitIn, TransitOut Traffic }
+	Messages  Messages
+}
+
+// Traffic is one class of traffic in one direction.
+type Traffic struct {
+	Bytes uint64  `json:"bytes"`
+	Rate  float64 `json:"bytes_per_s"` // over 15 seconds
+}
+
+// Messages counts what was received, and what of it came to nothing.
+type Messages struct {
+	Received, Malformed, Expired, Repeated, Unknown, Busy, Undeliverable uint64
+}
+
+// Status tells how the router is at now.
+func (rt *Router) Status(now time.Time) Status {
+	s := Status{
+		Router:    rt.hash,
+		NetID:     rt.cfg.NetID,
+		Floodfill: rt.cfg.Floodfill,
+		Uptime:    now.Sub(rt.started),
+		Transport: rt.transport.Stats(),
+		Building:  rt.builder.Building(),
+		Transit:   rt.transit.Stats(),
+	}
+	s.ClockSkew, _ = rt.transport.ClockSkew()
+	s.Known.Routers, s.Known.Floodfills, s.Known.LeaseSets = rt.db.Len(), rt.db.Floodfills(), rt.published.Len()
+	for _, c := range rt.openContexts() {
+		s.Pools = append(s.Pools, c.Pool.Status(now))
+	}
+	if len(s.Pools) > 0 {
+		own := s.Pools[0]
+		s.Ready = own.Inbound.Good > 0 && own.Outbound.Good > 0
+	}
+	b := &s.Bandwidth
+	b.OwnIn, b.OwnOut = rt.traffic(now, bandwidth.In, bandwidth.Own), rt.traffic(now, bandwidth.Out, bandwidth.Own)
+	b.TransitIn, b.TransitOut = rt.traffic(now, bandwidth.In, bandwidth.Transit), rt.traffic(now, bandwidth.Out, bandwidth.Transit)
+	c := &rt.counts
+	s.Messages = Messages{
+		Received: c.received.Load(), Malformed: c.malformed.Load(), Expired: c.expired.Load(),
+		Repeated: c.repeated.Load(), Unknown: c.unknown.Load(), Busy: c.busy.Load(),
+		Undeliverable: c.undeliverable.Load(),
+	}
+	return s
+}
+
+func (rt *Router) traffic(now time.Time, d bandwidth.Direction, c bandwidth.Class) Traffic {
+	return Traffic{rt.limiter.Total(d, c), rt.limiter.Average(now, d, c, bandwidth.FifteenSeconds)}
+}
