@@ -1,6 +1,9 @@
 package allium
 
-import "errors"
+import (
+	"errors"
+	"net"
+)
 
 // Errors a caller can act on; test with errors.Is. Timeouts satisfy net.Error
 // and os.ErrDeadlineExceeded or context.DeadlineExceeded; use after Close is
@@ -18,3 +21,6 @@ var (
 	// ErrRefused: the Destination answered, and refused the connection.
 	ErrRefused = errors.New("allium: connection refused")
 )
+
+// ErrClosed is net.ErrClosed: the router or session has been closed.
+var ErrClosed = net.ErrClosed

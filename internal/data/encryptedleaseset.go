@@ -115,7 +115,7 @@ func parseInner(typed []byte) (LeaseSetEntry, *KeysAndCert, error) {
 		}
 		return ls, &ls.destination.KeysAndCert, nil
 	case TypeMetaLeaseSet:
-		ls, err := ParseMetaLeaseSet(typed[1:])
+		ls, err := parseMetaLeaseSet(typed)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -5,3 +5,20 @@ var AppendRouterInfo = appendRouterInfo
 
 // CompareKeys is the order of keys in signed Mappings.
 var CompareKeys = compareKeys[string]
+
+// WithInner is an encrypted LeaseSet for everybody whose owner put a type and
+// a set into it.
+func WithInner(ls *EncryptedLeaseSet, b Blinding, typed []byte) *EncryptedLeaseSet {
+	l := newLayers(b, ls.blindedKey, ls.published)
+	return WithLayer1(ls, b, l.sealLayer([]byte{0}, typed, nil, labelLayer2))
+}
+
+// WithLayer1 is an encrypted LeaseSet whose owner put layer1 into it.
+func WithLayer1(ls *EncryptedLeaseSet, b Blinding, layer1 []byte) *EncryptedLeaseSet {
+	l := newLayers(b, ls.blindedKey, ls.published)
+	return &EncryptedLeaseSet{
+		lifetime:   ls.lifetime,
+		blindedKey: ls.blindedKey,
+		sealed:     l.sealLayer(nil, layer1, nil, labelLayer1),
+	}
+}

@@ -41,6 +41,11 @@ func ParseMetaLeaseSet(b []byte) (*MetaLeaseSet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: meta lease set: %w", err)
 	}
+	return parseMetaLeaseSet(typed)
+}
+
+// parseMetaLeaseSet keeps typed.
+func parseMetaLeaseSet(typed []byte) (*MetaLeaseSet, error) {
 	ls := new(MetaLeaseSet)
 	r := wire.NewReader(typed)
 	r.Uint8()

@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"allium/internal/signature"
@@ -115,6 +116,9 @@ func (k *PrivateKeys) Base64() string { return EncodeBase64(k.Append(nil)) }
 // String hides the keys.
 func (k *PrivateKeys) String() string { return "data.PrivateKeys" }
 
+// LogValue hides the keys from structured logs.
+func (k *PrivateKeys) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
 // RouterKeys are what a router keeps to be itself: the file router.keys of
 // i2pd and router.keys.dat of Java routers,
 //
@@ -171,3 +175,6 @@ func (k *RouterKeys) Append(b []byte) []byte {
 
 // String hides the keys.
 func (k *RouterKeys) String() string { return "data.RouterKeys" }
+
+// LogValue hides the keys from structured logs.
+func (k *RouterKeys) LogValue() slog.Value { return slog.StringValue(k.String()) }

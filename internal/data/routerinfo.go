@@ -26,8 +26,8 @@ const (
 )
 
 // RouterInfo is what a router publishes of itself (common structures,
-// RouterInfo). It is not changed once made. It costs about 300 bytes of
-// memory besides its own.
+// RouterInfo). It is not changed once made. It costs some 400 bytes of memory
+// besides its own.
 type RouterInfo struct {
 	raw       []byte
 	signed    int // how many bytes of raw the signature covers

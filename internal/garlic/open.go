@@ -199,7 +199,7 @@ func (s *Sessions) openReply(now time.Time, set *receiveSet, n int, body []byte,
 // only tell that our first message did not arrive yet.
 func (s *Sessions) takeReply(now time.Time, opening *opening, keys *replyKeys) {
 	p := opening.peer
-	if session := p.establishedSince(opening.sent); session != nil {
+	if session := p.establishedSince(opening); session != nil {
 		if !session.proven {
 			session.owesFirst = true
 		}

@@ -47,6 +47,7 @@ type opening struct {
 	state   handshake // as the New Session left it
 	replies *receiveSet
 	sent    time.Time
+	after   *session // the newest there was, or nil
 	// session is what the first reply led to.
 	session *session
 }
@@ -195,10 +196,10 @@ func (p *peer) stranger() bool { return len(p.sessions) == 0 && len(p.openings) 
 // empty reports whether nothing is left to remember.
 func (p *peer) empty() bool { return p.stranger() && len(p.incoming) == 0 && len(p.tracked) == 0 }
 
-// establishedSince is the session with the peer that was made at or after a
-// time, or nil.
-func (p *peer) establishedSince(t time.Time) *session {
-	if len(p.sessions) > 0 && !p.sessions[0].created.Before(t) {
+// establishedSince is the session with the peer that was made since o was
+// sent, or nil.
+func (p *peer) establishedSince(o *opening) *session {
+	if len(p.sessions) > 0 && p.sessions[0] != o.after && !p.sessions[0].created.Before(o.sent) {
 		return p.sessions[0]
 	}
 	return nil

@@ -115,6 +115,9 @@ func (s *Sessions) sealNew(dst []byte, now time.Time, remote x25519.PublicKey, c
 
 	p := s.peer(remote)
 	o := &opening{peer: p, state: *state, sent: now}
+	if len(p.sessions) > 0 {
+		o.after = p.sessions[0]
+	}
 	o.replies = &receiveSet{chain: replyChain(&state.CK), opening: o, highest: -1}
 	if len(p.openings) == maxOpenings {
 		s.tags.drop(p.openings[0].replies)

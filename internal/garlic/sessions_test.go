@@ -396,6 +396,59 @@ func TestLostFirstMessageIsRepeatedWhenRepliesGoOn(t *testing.T) {
 	alice.hear(start, bob, garlic.ExistingSession, 6, bob.say(start, alice, garlic.ExistingSession, 6))
 }
 
+func TestRepliesEndAndANewSessionBegins(t *testing.T) {
+	alice, bob := twoSides(t)
+	bob.hear(start, alice, garlic.NewSession, 1, alice.say(start, bob, garlic.NewSession, 1))
+	if later := start.Add(61 * time.Second); bob.Next(later, alice.keys.Public) != garlic.NewSession {
+		t.Error("replies after a minute")
+	}
+	for n := range 32 {
+		bob.say(start, alice, garlic.NewSessionReply, n)
+	}
+	alice.hear(start, bob, garlic.NewSession, 9, bob.say(start, alice, garlic.NewSession, 9))
+	bob.hear(start, alice, garlic.NewSessionReply, 9, alice.say(start, bob, garlic.NewSessionReply, 9))
+	alice.hear(start, bob, garlic.ExistingSession, 9, bob.say(start, alice, garlic.ExistingSession, 9))
+}
+
+func TestRareMessagesDoNotMakeASessionLookDead(t *testing.T) {
+	alice, bob := twoSides(t)
+	meet(start, alice, bob)
+	alice.say(start, bob, garlic.ExistingSession, 1)
+	alice.say(start.Add(2*time.Minute), bob, garlic.ExistingSession, 2)
+}
+
+func TestSessionWhoseTagSetIsUsedUpIsReplaced(t *testing.T) {
+	alice, bob := twoSides(t)
+	meet(start, alice, bob)
+	for n := 1; n < 65535-512; n++ { // Bob never gets to answer
+		alice.say(start, bob, garlic.ExistingSession, n)
+	}
+	meet(start, alice, bob)
+}
+
+func TestReplacedTagSetsAreForgotten(t *testing.T) {
+	alice, bob := twoSides(t)
+	meet(start, alice, bob)
+	alice.RatchetAfter(300)
+	late := alice.say(start, bob, garlic.ExistingSession, 1)
+	tooLate := alice.say(start, bob, garlic.ExistingSession, 2)
+	for n := range 320 {
+		bob.hear(start, alice, garlic.ExistingSession, n, alice.say(start, bob, garlic.ExistingSession, n))
+	}
+	alice.hear(start, bob, garlic.ExistingSession, 1, bob.say(start, alice, garlic.ExistingSession, 1))
+	bob.hear(start, alice, garlic.ExistingSession, 2, alice.say(start, bob, garlic.ExistingSession, 2))
+	if id, _ := alice.SetIDs(); id != 1 {
+		t.Fatalf("tag set %d", id)
+	}
+	_, before := bob.Len()
+	bob.hear(start.Add(3*time.Minute), alice, garlic.ExistingSession, 1, late)
+	bob.refuses(start.Add(3*time.Minute+1), tooLate, garlic.ErrUnknown)
+	bob.Expire(start.Add(3*time.Minute + 1))
+	if _, after := bob.Len(); after > before-300 {
+		t.Errorf("%d tags before, %d after the old tag set has expired", before, after)
+	}
+}
+
 func TestTerminationEndsTheSession(t *testing.T) {
 	alice, bob := twoSides(t)
 	meet(start, alice, bob)
@@ -444,6 +497,9 @@ func TestLongSilenceForgetsUnansweredSessions(t *testing.T) {
 	}
 	if _, tags := alice.Len(); tags > 16*12 {
 		t.Errorf("Alice listens for %d tags", tags)
+	}
+	if _, tags := bob.Len(); tags > 16*24 {
+		t.Errorf("Bob listens for %d tags", tags)
 	}
 	for _, s := range []*side{alice, bob} {
 		s.Expire(start.Add(4 * time.Minute))

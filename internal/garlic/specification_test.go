@@ -29,7 +29,6 @@ type plainBob struct {
 	replyTags *plainTags
 	ephemeral x25519.KeyPair
 	encoded   [32]byte
-	replyCK   []byte
 
 	from, to *plainTags
 }
@@ -222,17 +221,19 @@ func TestRepliesWithTheSameEphemeralKeyOpen(t *testing.T) {
 	alice.hearPlain(bob.reply(plainClove("late")), "late")
 }
 
-func TestTagSetsFollowTheSpecification(t *testing.T) {
+func TestTagSetsBobAsksForFollowTheSpecification(t *testing.T) {
 	alice, bob := acquainted(t)
 	to := &side{keys: bob.static}
-	send := func(n int, cloves ...garlic.Clove) []byte {
+	sent := 0
+	send := func() []byte {
 		t.Helper()
-		return bob.existing(n, alice.tell(start, to, garlic.ExistingSession, cloves, 0))
+		sent++
+		return bob.existing(sent-1, alice.tell(start, to, garlic.ExistingSession, nil, 0))
 	}
-	send(0)
+	send()
 
-	// Bob asks for the next tag set: new keys from both, then from him, then
-	// from Alice.
+	// The next tag set takes new keys from both, then from Bob, then from
+	// Alice.
 	ours := x25519.Generate()
 	var theirs []byte
 	for n, question := range [][]byte{
@@ -240,31 +241,79 @@ func TestTagSetsFollowTheSpecification(t *testing.T) {
 		append([]byte{1, 0, 1}, ours.Public[:]...),
 		{4, 0, 1},
 	} {
-		o := alice.hearPlain(bob.say(0, append(plainClove("question"), plainBlock(7, question...)...)), "question")
-		if !o.Due {
-			t.Fatal("no answer due")
+		ask := slices.Concat(plainClove("question"), plainBlock(7, question...))
+		for repeated := range 3 { // as if the answers were lost
+			if o := alice.hearPlain(bob.say(repeated, ask), "question"); !o.Due {
+				t.Fatal("no answer due")
+			}
+			answer := findBlock(t, send(), 7)
+			switch {
+			case n == 1 && !bytes.Equal(answer, []byte{2, 0, 0}),
+				n != 1 && (len(answer) != 35 || !bytes.Equal(answer[:3], []byte{3, 0, byte(n / 2)})),
+				n != 1 && repeated > 0 && !bytes.Equal(answer[3:], theirs):
+				t.Fatalf("answer %x to question %d", answer, n)
+			case n != 1:
+				theirs = answer[3:]
+			}
 		}
-		answer := findBlock(t, send(n+1), 7)
-		switch {
-		case n == 1 && !bytes.Equal(answer, []byte{2, 0, 0}),
-			n != 1 && (len(answer) != 35 || !bytes.Equal(answer[:3], []byte{3, 0, byte(n / 2)})):
-			t.Fatalf("answer %x to question %d", answer, n)
-		case n != 1:
-			theirs = answer[3:]
-		}
-		alice.hearPlain(bob.say(1, plainClove("old tag set")), "old tag set")
 		bob.to = bob.to.ratchet(bob.dh(ours.Private, theirs))
 	}
 	alice.hearPlain(bob.say(0, plainClove("new tag set")), "new tag set")
-
-	// Alice asks.
-	alice.RatchetAfter(1)
-	question := findBlock(t, send(4), 7)
-	if len(question) != 35 || !bytes.Equal(question[:3], []byte{1 | 4, 0, 0}) {
-		t.Fatalf("question %x", question)
+	if plain := send(); bytes.Contains(plain, []byte{7, 0, 35}) {
+		t.Error("answers after the tag set is in use")
 	}
-	answer := append([]byte{1 | 2, 0, 0}, ours.Public[:]...)
-	alice.hearPlain(bob.say(1, append(plainClove("answer"), plainBlock(7, answer...)...)), "answer")
+}
+
+func TestTagSetsAliceAsksForFollowTheSpecification(t *testing.T) {
+	alice, bob := acquainted(t)
+	to := &side{keys: bob.static}
+	sent, said := 0, 0
+	send := func() []byte {
+		t.Helper()
+		sent++
+		return bob.existing(sent-1, alice.tell(start, to, garlic.ExistingSession, nil, 0))
+	}
+	say := func(block []byte) {
+		t.Helper()
+		alice.hearPlain(bob.say(said, append(plainClove("answer"), plainBlock(7, block...)...)), "answer")
+		said++
+	}
+	ours := x25519.Generate()
+	first := append([]byte{1 | 2, 0, 0}, ours.Public[:]...)
+	send()
+	say(first) // to no question
+	send()
+
+	alice.RatchetAfter(2)
+	question := findBlock(t, send(), 7)
+	if len(question) != 35 || !bytes.Equal(question[:3], []byte{1 | 4, 0, 0}) {
+		t.Fatalf("first question %x", question)
+	}
+	say(first)
 	bob.from = bob.from.ratchet(bob.dh(ours.Private, question[3:]))
-	send(0, numbered(1, 10))
+	sent = 0
+	send()
+	send()
+
+	question = findBlock(t, send(), 7)
+	if len(question) != 35 || !bytes.Equal(question[:3], []byte{1, 0, 1}) {
+		t.Fatalf("second question %x", question)
+	}
+	say(first) // late, and no answer to this
+	send()
+	say([]byte{2, 0, 0})
+	bob.from = bob.from.ratchet(bob.dh(ours.Private, question[3:]))
+	sent = 0
+	send()
+	send()
+
+	if question := findBlock(t, send(), 7); !bytes.Equal(question, []byte{4, 0, 1}) {
+		t.Fatalf("third question %x", question)
+	}
+	theirs := question[3:]
+	ours = x25519.Generate()
+	say(append([]byte{1 | 2, 0, 1}, ours.Public[:]...))
+	bob.from = bob.from.ratchet(bob.dh(ours.Private, theirs))
+	sent = 0
+	send()
 }

@@ -9,6 +9,7 @@ import (
 
 	"allium/internal/data"
 	"allium/internal/netdb"
+	"allium/internal/setting"
 	"allium/internal/signature"
 	"allium/internal/store"
 	"allium/internal/x25519"
@@ -201,6 +202,7 @@ func BenchmarkAddRouter(b *testing.B) {
 func BenchmarkRouterInfo(b *testing.B) {
 	d := newDB(b, netdb.Config{MaxRouters: 10_000})
 	h := fill(b, d, 10_000)[77].Hash()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if d.RouterInfo(h) == nil {
@@ -208,4 +210,15 @@ func BenchmarkRouterInfo(b *testing.B) {
 			}
 		}
 	})
+}
+
+func TestConfigsCanBeSettings(t *testing.T) {
+	var cfg struct {
+		Routers   netdb.Config          `help:"The routers."`
+		LeaseSets netdb.LeaseSetsConfig `help:"The LeaseSets."`
+	}
+	setting.Defaults(&cfg)
+	if cfg.Routers.NetID != data.MainNet || cfg.Routers.MaxAge != data.RouterInfoMaxAge || cfg.Routers.MaxRouters == 0 || cfg.LeaseSets.MaxCount == 0 {
+		t.Errorf("%+v", cfg)
+	}
 }

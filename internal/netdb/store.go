@@ -83,26 +83,29 @@ func (d *DB) Reached(h data.Hash) {
 func (d *DB) Remove(h data.Hash) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.routers[h] != nil {
-		d.remove(map[data.Hash]bool{h: true})
+	if r := d.routers[h]; r != nil {
+		d.forget(r)
+		i := d.place(h)
+		d.sorted = slices.Delete(d.sorted, i, i+1)
 	}
 }
 
-// remove forgets several routers, all of which are there.
-func (d *DB) remove(gone map[data.Hash]bool) {
-	if len(gone) == 0 {
-		return
-	}
-	d.sorted = slices.DeleteFunc(d.sorted, func(r *router) bool {
-		if !gone[r.hash] {
-			return false
-		}
-		d.countFloodfill(r.info.Load(), -1)
-		delete(d.routers, r.hash)
-		d.dirty[r.hash] = struct{}{}
-		return true
-	})
+// forget removes a router from everything but sorted.
+func (d *DB) forget(r *router) {
+	d.countFloodfill(r.info.Load(), -1)
+	delete(d.routers, r.hash)
+	d.dirty[r.hash] = struct{}{}
 	d.snapshot.Store(nil)
+}
+
+// removeAll forgets those of the routers that are in gone.
+func (d *DB) removeAll(gone map[data.Hash]bool) {
+	d.sorted = slices.DeleteFunc(d.sorted, func(r *router) bool {
+		if gone[r.hash] {
+			d.forget(r)
+		}
+		return gone[r.hash]
+	})
 }
 
 const (
@@ -133,7 +136,7 @@ func (d *DB) Expire(now time.Time) {
 			left--
 		}
 	}
-	d.remove(gone)
+	d.removeAll(gone)
 }
 
 // trimPart is the part of MaxRouters that makes room at once, so that not
@@ -171,7 +174,7 @@ func (d *DB) trim(now time.Time, newcomer data.Hash) bool {
 	for _, c := range all[:min(excess+d.cfg.MaxRouters/trimPart, len(all))] {
 		gone[c.hash] = true
 	}
-	d.remove(gone)
+	d.removeAll(gone)
 	return gone[newcomer]
 }
 

@@ -272,3 +272,29 @@ func TestFarRoutersMakeRoomFirst(t *testing.T) {
 		t.Errorf("%d routers left", d.Len())
 	}
 }
+
+func TestOldRoutersMakeRoomFirst(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 5)
+	d := newDB(t, netdb.Config{MaxRouters: 100})
+	var old, fresh []data.Hash
+	for i := range 101 {
+		if i%10 == 0 {
+			ri := newPeer(t).info(t, noon.Add(-3*time.Hour))
+			old = append(old, ri.Hash())
+			d.AddRouter(noon, ri) // the last may have to go at once
+			continue
+		}
+		ri := newPeer(t).info(t, noon)
+		fresh = append(fresh, ri.Hash())
+		d.AddRouter(noon, ri)
+	}
+	gone := slices.DeleteFunc(slices.Clone(old), func(h data.Hash) bool { return d.RouterInfo(h) != nil })
+	if len(gone) != 7 || d.Len() != 94 {
+		t.Errorf("%d old routers gone, %d left", len(gone), d.Len())
+	}
+	for _, h := range fresh {
+		if d.RouterInfo(h) == nil {
+			t.Error("a fresh one made room")
+		}
+	}
+}

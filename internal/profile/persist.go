@@ -31,8 +31,14 @@ const format = 1
 // errRecord reports a record that this version cannot read or has no room for.
 var errRecord = errors.New("profile: unreadable record")
 
-func peerKey(h data.Hash) storeKey { return storeKey(append([]byte{peerRecord}, h[:]...)) }
-func banKey(h data.Hash) storeKey  { return storeKey(append([]byte{banRecord}, h[:]...)) }
+func peerKey(h data.Hash) storeKey { return newKey(peerRecord, h) }
+func banKey(h data.Hash) storeKey  { return newKey(banRecord, h) }
+
+func newKey(kind byte, h data.Hash) (key storeKey) {
+	key[0] = kind
+	copy(key[1:], h[:])
+	return key
+}
 
 func (p *Profiles) load() error {
 	err := p.bucket.Each(func(key, value []byte) error {
@@ -167,6 +173,9 @@ func parseBan(b []byte) (ban, error) {
 	return ban{until, string(r.Rest())}, nil
 }
 
+// lastDate is the last millisecond of the year 9999.
+const lastDate = 253402300799999
+
 // appendTime writes milliseconds. The zero time is zero.
 func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
@@ -177,7 +186,10 @@ func appendTime(b []byte, t time.Time) []byte {
 
 func readTime(r *wire.Reader) time.Time {
 	ms := r.Uint64()
-	if ms == 0 {
+	if ms > lastDate {
+		r.Fail(errRecord)
+	}
+	if ms == 0 || r.Err() != nil {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(ms)).UTC()

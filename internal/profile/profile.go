@@ -150,9 +150,7 @@ func (of *peer) fade(now time.Time) {
 	for e := range of.counts {
 		of.counts[e] = float32(float64(of.counts[e]) * worth)
 	}
-	if now.After(of.seen) {
-		of.seen = now
-	}
+	of.seen = now
 }
 
 // worth is what a count of one has become.

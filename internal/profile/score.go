@@ -64,7 +64,7 @@ func (p *patience) note(now time.Time, r role, blame int) {
 		*p = patience{}
 	}
 	// What fails in a pause was begun before it.
-	if blame <= 0 || now.Before(p.until) {
+	if blame <= 0 || p.paused(now, r) {
 		return
 	}
 	p.last = now
@@ -80,6 +80,13 @@ func (p *patience) note(now time.Time, r role, blame int) {
 	}
 }
 
+// paused reports whether the peer is left alone. A pause that is longer than
+// any can be was set by a clock that was wrong.
+func (p *patience) paused(now time.Time, r role) bool {
+	left := p.until.Sub(now)
+	return left > 0 && left <= limits[r].longest
+}
+
 // Usable reports whether a peer may be asked to join a tunnel: it is not
 // banned, and not left alone after refusals, silence or failed dials.
 func (p *Profiles) Usable(now time.Time, h data.Hash) bool {
@@ -90,7 +97,7 @@ func (p *Profiles) Usable(now time.Time, h data.Hash) bool {
 }
 
 func (of *peer) usable(now time.Time) bool {
-	return !now.Before(of.patience[asHop].until) && !now.Before(of.patience[asNeighbour].until)
+	return !of.patience[asHop].paused(now, asHop) && !of.patience[asNeighbour].paused(now, asNeighbour)
 }
 
 // UsableForLookups reports whether a floodfill may be asked or told
@@ -99,7 +106,7 @@ func (p *Profiles) UsableForLookups(now time.Time, h data.Hash) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	of := p.peers[h]
-	return !p.banned(now, h) && (of == nil || !now.Before(of.patience[asFloodfill].until))
+	return !p.banned(now, h) && (of == nil || !of.patience[asFloodfill].paused(now, asFloodfill))
 }
 
 // unknownScore is what a peer begins with.

@@ -1,7 +1,6 @@
 package streaming
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -33,18 +32,18 @@ type Sender struct {
 	Hash  data.Hash
 }
 
-// seal appends p to b, signed where its flags demand. SYN carries the
-// Destination; SYN, CLOSE, RESET and pings are signed.
-func (l *Local) seal(b []byte, p packet, remote data.Hash) []byte {
+// seal appends p to b, signed where its flags demand. SYNs and pings carry
+// the Destination.
+func (l *Local) seal(b []byte, p *packet, remote *data.Hash) []byte {
+	if !p.has(signed) {
+		return p.append(b)
+	}
 	if p.has(flagSYN | flagEcho) {
 		p.flags |= flagFrom
 		p.from = l.Destination.Bytes()
 	}
 	if p.has(flagSYN) && p.sendID == 0 {
 		p.nacks = remote[:] // only the Destination it is meant for may take it
-	}
-	if !p.has(flagSYN | flagClose | flagReset | flagEcho) {
-		return p.append(b)
 	}
 	p.flags |= flagSignature
 	if l.Offline != nil {
@@ -54,65 +53,92 @@ func (l *Local) seal(b []byte, p packet, remote data.Hash) []byte {
 	p.signature = make([]byte, l.Key.Type().SignatureLen())
 	start := len(b)
 	b = p.append(b)
-	signature := l.Key.Sign(b[start:])
-	copy(b[len(b)-len(p.payload)-len(signature):], signature)
+	copy(b[len(b)-len(p.payload)-len(p.signature):], l.Key.Sign(b[start:]))
 	return b
 }
 
-// openOptions takes the options of a parsed packet apart. peer is the
-// sender's Destination if an earlier packet has carried it.
-func (p *packet) openOptions(peer *data.Destination) (*data.Destination, error) {
+// sealedLen is how many bytes of options seal adds to a SYN.
+func (l *Local) sealedLen() int {
+	return len(l.Destination.Bytes()) + len(l.Offline) + l.Key.Type().SignatureLen()
+}
+
+// identity is whose signature the packets of a peer bear. The zero identity
+// is unknown.
+type identity struct {
+	destination *data.Destination
+	// offline lets a transient key sign in the place of the Destination's;
+	// nil if that signs itself.
+	offline *data.OfflineSignature
+}
+
+// is tells whether the identity is known to have this hash.
+func (i identity) is(h data.Hash) bool { return i.destination != nil && i.destination.Hash() == h }
+
+// key is what verifies the packets.
+func (i identity) key() (signature.Type, []byte) {
+	if i.offline != nil {
+		return i.offline.Type, i.offline.Key
+	}
+	return i.destination.SigningType(), i.destination.SigningKey()
+}
+
+// openOptions takes the options of a parsed packet apart. known is who sent
+// earlier packets of the stream; the result adds what this one tells. It is
+// to be believed after authentic, and does not point into the packet.
+func (p *packet) openOptions(known identity) (identity, error) {
 	r := wire.NewReader(p.options)
+	is := known
 	if p.has(flagFrom) {
-		peer = data.ReadDestination(&r)
+		from := data.ReadDestination(&r)
+		if r.Err() == nil && (known.destination == nil || !from.Equal(&known.destination.KeysAndCert)) {
+			is = identity{destination: from}
+		}
 	}
 	if p.has(flagMaxSize) {
 		p.maxSize = r.Uint16()
 	}
-	if p.has(flagOffline) {
-		if peer == nil {
-			return nil, fmt.Errorf("%w: offline signature of nobody", ErrPacket)
+	if p.has(flagOffline) && r.Err() == nil {
+		if is.destination == nil {
+			return known, fmt.Errorf("%w: offline signature of nobody", ErrPacket)
 		}
-		p.offline = offlineBlock(&r, peer)
+		block := r
+		data.ReadOfflineSignature(&r, is.destination.SigningType())
+		if r.Err() == nil {
+			own := wire.NewReader(append([]byte(nil), block.Bytes(r.Offset()-block.Offset())...))
+			o := data.ReadOfflineSignature(&own, is.destination.SigningType())
+			is.offline = &o
+		}
 	}
 	p.signature = r.Rest()
 	if err := r.Err(); err != nil {
-		return nil, fmt.Errorf("%w: options: %w", ErrPacket, err)
+		return known, fmt.Errorf("%w: options: %w", ErrPacket, err)
 	}
-	return peer, nil
+	return is, nil
 }
 
-// offlineBlock reads expiry(4), type(2), transient key and signature.
-func offlineBlock(r *wire.Reader, peer *data.Destination) []byte {
-	at := *r
-	at.Uint32()
-	transient := signature.Type(at.Uint16())
-	if !transient.Known() {
-		r.Fail(ErrSignature)
-		return nil
-	}
-	return r.Bytes(4 + 2 + transient.PublicKeyLen() + peer.SigningType().SignatureLen())
-}
-
-// authentic decides whether the packet comes from whom it must. A packet that
-// needs a signature may do without when the session below proves its sender.
-func (p *packet) authentic(now time.Time, peer *data.Destination, from Sender) error {
-	if !p.has(flagSYN | flagClose | flagReset | flagEcho) {
-		return nil
-	}
+// authentic decides whether the packet comes from whom it must: from is who
+// signed it, known whom earlier packets proved. A packet that needs a
+// signature may do without when the session below proves its sender, as i2pd
+// does if so configured.
+func (p *packet) authentic(now time.Time, is, known identity, from Sender) error {
 	if !p.has(flagSignature) {
-		if peer != nil && from.Bound && peer.Hash() == from.Hash {
+		if !p.has(signed) || from.Bound && is.is(from.Hash) && is.offline == known.offline {
 			return nil
 		}
 		return fmt.Errorf("%w: unsigned", ErrSignature)
 	}
-	if peer == nil {
+	if is.destination == nil {
 		return fmt.Errorf("%w: sender unknown", ErrSignature)
 	}
-	keyType, key, err := p.signingKey(now, peer)
-	if err != nil {
-		return err
+	if o := is.offline; o != nil {
+		if now.After(o.Expires) {
+			return fmt.Errorf("%w: transient key expired", ErrSignature)
+		}
+		if o != known.offline && !is.destination.VerifyOffline(o, now) {
+			return fmt.Errorf("%w: offline signature", ErrSignature)
+		}
 	}
+	keyType, key := is.key()
 	if len(p.signature) != keyType.SignatureLen() {
 		return fmt.Errorf("%w: signature of %d bytes", ErrSignature, len(p.signature))
 	}
@@ -128,23 +154,6 @@ func (p *packet) signedBytes() []byte {
 	end := len(b) - len(p.payload)
 	clear(b[end-len(p.signature) : end])
 	return b
-}
-
-// signingKey is the Destination's, or the transient one it vouches for.
-func (p *packet) signingKey(now time.Time, peer *data.Destination) (signature.Type, []byte, error) {
-	if !p.has(flagOffline) {
-		return peer.SigningType(), peer.SigningKey(), nil
-	}
-	expires := time.Unix(int64(binary.BigEndian.Uint32(p.offline)), 0)
-	if now.After(expires) {
-		return 0, nil, fmt.Errorf("%w: offline signature expired", ErrSignature)
-	}
-	transient := signature.Type(binary.BigEndian.Uint16(p.offline[4:]))
-	signed := 6 + transient.PublicKeyLen()
-	if !peer.Verify(p.offline[:signed], p.offline[signed:]) {
-		return 0, nil, fmt.Errorf("%w: offline signature", ErrSignature)
-	}
-	return transient, p.offline[6:signed], nil
 }
 
 // meantFor tells whether a SYN names this Destination as its receiver. Old

@@ -39,6 +39,11 @@ const (
 	replayNACKs = 8
 	// maxEcho is how much of a ping's payload is sent back.
 	maxEcho = 32
+	// maxAccept is the longest payload taken in, in bytes. Not every router
+	// heeds what we announce.
+	maxAccept = 4096
+	// signed are the flags of packets that prove their sender.
+	signed = flagSYN | flagClose | flagReset | flagEcho
 )
 
 // packet is one streaming packet. Slices of a parsed one alias its bytes.
@@ -51,9 +56,9 @@ type packet struct {
 	resend     uint8  // seconds; informative
 	flags      uint16
 	delay      uint16
-	from       []byte // a Destination, and in a parsed packet all that follows it in the options
+	from       []byte // the sender's Destination; not set by parsing
 	maxSize    uint16
-	offline    []byte
+	offline    []byte // an offline signature block; not set by parsing
 	signature  []byte
 	payload    []byte
 
@@ -61,7 +66,11 @@ type packet struct {
 	options []byte // what follows delay in the options of a parsed packet
 }
 
-func (p *packet) has(flag uint16) bool { return p.flags&flag != 0 }
+// has tells whether any of the flags is set.
+func (p *packet) has(flags uint16) bool { return p.flags&flags != 0 }
+
+// asksAck tells whether the sender wants to be acknowledged without delay.
+func (p *packet) asksAck() bool { return p.has(flagDelay) && p.delay == 0 }
 
 // isAck tells a packet that only acknowledges: sequence 0 without SYN.
 func (p *packet) isAck() bool {
@@ -71,10 +80,19 @@ func (p *packet) isAck() bool {
 // nackCount is how many sequence numbers the packet reports missing.
 func (p *packet) nackCount() int { return len(p.nacks) / 4 }
 
-func (p *packet) nack(i int) uint32 { return binary.BigEndian.Uint32(p.nacks[4*i:]) }
+// reportsMissing tells whether the NACKs name sequence. They come in no
+// particular order.
+func (p *packet) reportsMissing(sequence uint32) bool {
+	for b := p.nacks; len(b) >= 4; b = b[4:] {
+		if binary.BigEndian.Uint32(b) == sequence {
+			return true
+		}
+	}
+	return false
+}
 
-// parsePacket reads the header of b and finds its options, which
-// parseOptions takes apart once the sender's Destination is known.
+// parsePacket reads the header of b and finds its options, which openOptions
+// takes apart once the sender's Destination is known.
 func parsePacket(b []byte) (packet, error) {
 	r := wire.NewReader(b)
 	p := packet{raw: b}
@@ -90,6 +108,9 @@ func parsePacket(b []byte) (packet, error) {
 	if err := r.Err(); err != nil {
 		return packet{}, fmt.Errorf("%w: %w", ErrPacket, err)
 	}
+	if len(p.payload) > maxAccept {
+		return packet{}, fmt.Errorf("%w: payload of %d bytes", ErrPacket, len(p.payload))
+	}
 	if p.has(flagDelay) {
 		p.delay = options.Uint16()
 	}
@@ -100,8 +121,7 @@ func parsePacket(b []byte) (packet, error) {
 	return p, nil
 }
 
-// append appends the packet to b. The signature, if flagged, must hold zeros
-// of its length; sign puts it in place.
+// append appends the packet to b, its signature as it stands.
 func (p *packet) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, p.sendID)
 	b = binary.BigEndian.AppendUint32(b, p.receiveID)

@@ -1,137 +1,152 @@
 package streaming
 
 import (
-	"slices"
 	"time"
 )
 
 const (
-	// sendBuffer is how many bytes Write takes before the peer has
-	// acknowledged.
-	sendBuffer = 256 << 10
-	// maxSends is how often one packet is sent before the stream is given up.
-	maxSends = 9
+	// sendBuffer is how many bytes Write takes beyond what a full window
+	// holds.
+	sendBuffer = 64 << 10
+	// maxSilences is how many time-outs in a row, with nothing heard from the
+	// peer between, end the stream.
+	maxSilences = 8
+	// maxGoodbyes is how often a CLOSE is sent that answers the peer's: i2pd
+	// forgets a stream once it has closed and acknowledges no more.
+	maxGoodbyes = 3
 	// fastRetransmit is how many reports of a gap mean a loss. Packets travel
 	// through several tunnels: one or two are reordering.
 	fastRetransmit = 3
-	// peerAckDelay is how long routers hold acknowledgements back.
+	// peerAckDelay is how long routers hold acknowledgements back at most.
 	peerAckDelay = 500 * time.Millisecond
 	// chokeProbe is how often a choked stream asks whether it still is.
 	chokeProbe = 2 * time.Second
 )
 
-// segment is one packet with a sequence number, from its first sending until
-// its acknowledgement.
-type segment struct {
-	sequence uint32
-	flags    uint16
-	payload  []byte
-	sentAt   time.Time
-	sends    int
-	nacks    int
-	lost     bool
-}
-
 // sender is the sending half of a stream: what waits, what is under way, and
 // when which of it goes out again.
 type sender struct {
-	mtu      int
-	waiting  []byte     // written, not yet in a segment
-	flight   []*segment // by sequence
-	next     uint32     // of the next new segment
-	window   window
-	rtt      roundTrip
+	pool    *segments
+	mtu     int  // of data packets
+	synRoom int  // of a SYN, beside what it carries of ours
+	waiting ring // written, not yet in a segment
+	space   int  // bytes that may be written and not yet acknowledged
+	flight  []*segment // by sequence: not yet acknowledged
+	next    uint32     // of the next new segment
+	window  window
+	rtt     roundTrip
+
+	underWay int // of flight, sent and not taken for lost
+	unacked  int // bytes in flight
+	silences int // time-outs since the peer was heard
 	choked   bool
 	probeAt  time.Time
-	unacked  int // bytes in flight
-	closing  bool
-	closed   bool // the CLOSE segment is in flight or acknowledged
-	lastSent time.Time
+	closing  bool // a CLOSE follows what waits
+	closed   bool // the CLOSE has its segment
 }
 
-// space is how many more bytes write takes.
-func (s *sender) space() int {
-	return max(sendBuffer-len(s.waiting)-s.unacked, 0)
+func newSender(pool *segments, limit int, synRoom int) sender {
+	s := sender{pool: pool, mtu: maxPayload, synRoom: synRoom, window: newWindow(limit)}
+	s.space = limit*maxPayload + sendBuffer
+	s.push(flagSYN, 0)
+	return s
 }
 
+// write takes as many bytes as there is space for.
 func (s *sender) write(p []byte) int {
-	n := min(len(p), s.space())
-	s.waiting = append(s.waiting, p[:n]...)
+	n := max(min(len(p), s.space-s.waiting.n-s.unacked), 0)
+	s.waiting.write(p[:n])
 	return n
 }
 
 // done tells that everything, the CLOSE included, has been acknowledged.
 func (s *sender) done() bool { return s.closed && len(s.flight) == 0 }
 
-// push puts a segment of its own kind, such as a SYN, in line.
-func (s *sender) push(flags uint16) *segment {
-	seg := &segment{sequence: s.next, flags: flags}
+// idle tells that there is nothing to send and nothing under way.
+func (s *sender) idle() bool { return len(s.flight) == 0 && !s.hasNew() }
+
+// push puts a new segment in line, with n bytes of what waits. The last one
+// carries the CLOSE.
+func (s *sender) push(flags uint16, n int) *segment {
+	seg := s.pool.get(s.next, flags, n)
 	s.next++
 	s.flight = append(s.flight, seg)
+	s.fill(seg)
 	return seg
+}
+
+// fill moves what waits into the payload of seg.
+func (s *sender) fill(seg *segment) {
+	s.unacked += s.waiting.read(seg.payload)
+	if s.closing && !s.closed && s.waiting.n == 0 {
+		seg.flags |= flagClose
+		s.closed = true
+	}
 }
 
 // due returns the next segment that may go out now: first what was lost, then
 // what is new. Nil when there is none.
 func (s *sender) due(now time.Time, established bool) *segment {
-	underWay := 0
-	for _, seg := range s.flight {
-		if seg.sends == 0 || seg.lost {
-			if underWay < max(s.window.packets(), 1) {
-				return seg
-			}
+	full := s.underWay >= s.window.packets()
+	if s.underWay < len(s.flight) {
+		return s.again(full)
+	}
+	if !established || full || !s.hasNew() {
+		return nil
+	}
+	if len(s.flight) > 0 && (s.choked || s.next-s.flight[0].sequence >= uint32(s.window.limit)) {
+		return nil // the peer keeps only so much beyond a gap
+	}
+	if s.choked {
+		if now.Before(s.probeAt) {
 			return nil
 		}
-		underWay++
+		s.probeAt = now.Add(chokeProbe)
 	}
-	if !established || !s.hasNew() || underWay >= s.window.packets() {
-		return nil
+	return s.push(0, min(s.waiting.n, s.mtu))
+}
+
+// again returns the first segment that was lost, or never sent. The oldest one
+// of all is what the peer waits for, so it goes out whatever the window.
+func (s *sender) again(full bool) *segment {
+	for i, seg := range s.flight {
+		if seg.sends > 0 && !seg.lost {
+			continue
+		}
+		if i > 0 && (full || s.choked) {
+			return nil
+		}
+		if seg.sends == 0 { // the SYN
+			seg.payload = seg.room[:min(s.waiting.n, s.synRoom)]
+			s.fill(seg)
+		}
+		return seg
 	}
-	if s.choked && (len(s.flight) > 0 || now.Before(s.probeAt)) {
-		return nil
-	}
-	return s.cut(now)
+	return nil
 }
 
 func (s *sender) hasNew() bool {
-	return len(s.waiting) > 0 || s.closing && !s.closed
+	return s.waiting.n > 0 || s.closing && !s.closed
 }
 
-// cut makes a segment of waiting bytes. The last one carries the CLOSE.
-func (s *sender) cut(now time.Time) *segment {
-	n := min(len(s.waiting), s.mtu)
-	seg := s.push(0)
-	seg.payload = append([]byte(nil), s.waiting[:n]...)
-	s.waiting = s.waiting[n:]
-	if len(s.waiting) == 0 {
-		s.waiting = nil
-		if s.closing {
-			seg.flags = flagClose
-			s.closed = true
-		}
-	}
-	s.unacked += n
-	if s.choked {
-		s.probeAt = now.Add(chokeProbe)
-	}
-	return seg
-}
-
-// sent notes that seg goes out.
-func (s *sender) sent(now time.Time, seg *segment) {
+// sent notes that seg goes out. It reports whether nothing follows it until
+// the peer acknowledges.
+func (s *sender) sent(now time.Time, seg *segment) (last bool) {
 	seg.sentAt = now
 	seg.sends++
 	seg.nacks = 0
 	seg.lost = false
-	s.lastSent = now
+	s.underWay++
+	return s.underWay >= s.window.packets() || s.underWay == len(s.flight) && !s.hasNew()
 }
 
 // acknowledge takes in what a packet says of ours. It reports whether any
 // segment was acknowledged.
 func (s *sender) acknowledge(now time.Time, p *packet) bool {
-	if p.ackThrough >= s.next {
-		return false // it acknowledges what was never sent
+	if p.ackThrough >= s.next || len(s.flight) == 0 || s.flight[0].sequence > p.ackThrough {
+		return false // nothing new, or what was never sent
 	}
+	full := s.hasNew() && s.underWay+1 >= s.window.packets()
 	acked, clean := 0, time.Time{}
 	kept := s.flight[:0]
 	for _, seg := range s.flight {
@@ -143,10 +158,10 @@ func (s *sender) acknowledge(now time.Time, p *packet) bool {
 			kept = append(kept, seg)
 		default:
 			acked++
-			s.unacked -= len(seg.payload)
 			if seg.sends == 1 && seg.sentAt.After(clean) {
 				clean = seg.sentAt
 			}
+			s.release(seg)
 		}
 	}
 	clear(s.flight[len(kept):])
@@ -156,12 +171,21 @@ func (s *sender) acknowledge(now time.Time, p *packet) bool {
 	}
 	// Karn: a segment sent twice says nothing about the round trip.
 	if !clean.IsZero() {
-		s.rtt.sample(now.Sub(clean))
+		s.rtt.sample(now, now.Sub(clean))
 	} else {
 		s.rtt.backoff = 0
 	}
-	s.window.acked(acked)
+	s.window.acked(now, acked, &s.rtt, full)
 	return true
+}
+
+// release is the end of a segment in flight.
+func (s *sender) release(seg *segment) {
+	s.unacked -= len(seg.payload)
+	if seg.sends > 0 && !seg.lost {
+		s.underWay--
+	}
+	s.pool.put(seg)
 }
 
 // missing counts a report that seg has not arrived. Reports that left the
@@ -172,26 +196,45 @@ func (s *sender) missing(now time.Time, seg *segment) {
 	}
 	seg.nacks++
 	if seg.nacks >= fastRetransmit {
-		seg.lost = true
-		s.window.lost(seg.sequence, s.next)
+		s.lose(seg)
+		s.window.lost(seg.sequence, s.next, &s.rtt)
 	}
+}
+
+func (s *sender) lose(seg *segment) {
+	seg.lost = true
+	s.underWay--
 }
 
 // repeatFirst sends the SYN once more if it is still unacknowledged.
 func (s *sender) repeatFirst() {
-	if len(s.flight) > 0 && s.flight[0].flags&flagSYN != 0 && s.flight[0].sends > 0 && s.flight[0].sends < maxSends {
-		s.flight[0].lost = true
+	if len(s.flight) == 0 {
+		return
+	}
+	if seg := s.flight[0]; seg.flags&flagSYN != 0 && seg.sends > 0 && !seg.lost {
+		s.lose(seg)
 	}
 }
 
-// reportsMissing tells whether the NACKs name sequence.
-func (p *packet) reportsMissing(sequence uint32) bool {
-	for i := range p.nackCount() {
-		if p.nack(i) == sequence {
-			return true
-		}
+// choke obeys a peer that cannot keep up.
+func (s *sender) choke(now time.Time) {
+	if !s.choked {
+		s.choked = true
+		s.probeAt = now.Add(chokeProbe)
+		s.window.silent(s.next, &s.rtt)
 	}
-	return false
+	s.rtt.backoff = 0 // it is there, and hears us
+}
+
+// probe sends a packet only to have it acknowledged: an empty one, or the
+// CLOSE again, after which there are no numbers.
+func (s *sender) probe() {
+	if s.closed {
+		s.next--
+		s.push(flagClose, 0)
+		return
+	}
+	s.push(0, 0)
 }
 
 // deadline is when the oldest segment under way counts as lost. Zero when
@@ -199,16 +242,17 @@ func (p *packet) reportsMissing(sequence uint32) bool {
 func (s *sender) deadline() time.Time {
 	var at time.Time
 	for _, seg := range s.flight {
-		if seg.sends == 0 || seg.lost {
-			continue
-		}
-		t := seg.sentAt.Add(s.rtt.timeout(s.holdBack()))
-		if at.IsZero() || t.Before(at) {
-			at = t
+		if seg.sends > 0 && !seg.lost && (at.IsZero() || seg.sentAt.Before(at)) {
+			at = seg.sentAt
 		}
 	}
-	return at
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(s.rto())
 }
+
+func (s *sender) rto() time.Duration { return s.rtt.timeout(s.holdBack()) }
 
 // holdBack allows for acknowledgements the peer delays: with more packets
 // under way than it would wait for, it does not.
@@ -221,35 +265,44 @@ func (s *sender) holdBack() time.Duration {
 
 // wake is when due may have something although nothing arrives.
 func (s *sender) wake() time.Time {
-	at := s.deadline()
-	if s.choked && s.hasNew() && len(s.flight) == 0 && (at.IsZero() || s.probeAt.Before(at)) {
-		at = s.probeAt
+	if s.choked && s.hasNew() && len(s.flight) == 0 {
+		return s.probeAt
 	}
-	return at
+	return s.deadline()
 }
 
 // timeouts marks what has been under way for too long. It reports false when
-// a segment has been sent as often as it may be.
+// the peer has been silent for too long.
 func (s *sender) timeouts(now time.Time) bool {
 	at := s.deadline()
 	if at.IsZero() || now.Before(at) {
 		return true
 	}
-	if slices.ContainsFunc(s.flight, func(seg *segment) bool { return seg.sends >= maxSends }) {
+	s.silences++
+	if s.silences > maxSilences {
 		return false
 	}
-	rto := s.rtt.timeout(s.holdBack())
+	rto := s.rto()
 	for _, seg := range s.flight {
 		if seg.sends > 0 && !seg.lost && !now.Before(seg.sentAt.Add(rto)) {
-			seg.lost = true
+			s.lose(seg)
 		}
 	}
 	s.rtt.timedOut()
-	s.window.silent(s.next)
+	s.window.silent(s.next, &s.rtt)
 	return true
+}
+
+// saidGoodbye tells that only a CLOSE is left and has been sent as often as
+// one that nobody may acknowledge is.
+func (s *sender) saidGoodbye() bool {
+	return s.closed && len(s.flight) == 1 && s.flight[0].lost && s.flight[0].sends >= maxGoodbyes
 }
 
 // drop forgets everything that waits.
 func (s *sender) drop() {
-	s.waiting, s.flight, s.unacked = nil, nil, 0
+	for _, seg := range s.flight {
+		s.pool.put(seg)
+	}
+	s.waiting, s.flight, s.unacked, s.underWay = ring{}, nil, 0, 0
 }

@@ -2,9 +2,11 @@ package streaming
 
 import "time"
 
-// window is how many packets may be under way: slow start, then one more for
-// each round trip, half after a loss. It is the seam for another congestion
-// control.
+// window is how many packets may be under way. It opens by one for each
+// packet acknowledged up to threshold, then by one for each round trip. A loss
+// takes it back to what the path has been delivering lately (Westwood), but
+// never below half: tunnels lose packets without being full. It is the seam
+// for another congestion control.
 type window struct {
 	size      float64
 	threshold float64
@@ -12,6 +14,10 @@ type window struct {
 	// recovery is the sequence number up to which losses belong to the
 	// reduction already made.
 	recovery uint32
+
+	rate      float64 // delivered lately, packets for each second
+	since     time.Time
+	delivered int // since then
 }
 
 const (
@@ -21,14 +27,19 @@ const (
 )
 
 func newWindow(limit int) window {
-	return window{size: initialWindow, threshold: initialThreshold, limit: float64(limit)}
+	return window{size: min(initialWindow, float64(limit)), threshold: initialThreshold, limit: float64(limit)}
 }
 
 // packets is how many may be under way now.
-func (w *window) packets() int { return int(w.size) }
+func (w *window) packets() int { return max(int(w.size), 1) }
 
-// acked grows the window for n packets that arrived.
-func (w *window) acked(n int) {
+// acked learns of n packets that arrived. full tells that the window kept more
+// from being sent; one that does not is large enough.
+func (w *window) acked(now time.Time, n int, rtt *roundTrip, full bool) {
+	w.measure(now, n, rtt.smooth, full)
+	if !full {
+		return
+	}
 	for range n {
 		if w.size < w.threshold {
 			w.size++
@@ -39,21 +50,47 @@ func (w *window) acked(n int) {
 	w.size = min(w.size, w.limit)
 }
 
-// lost halves the window for the loss of the packet sequence, once for all
+// measure follows the rate over each round trip. A round trip with nothing to
+// send does not lower it.
+func (w *window) measure(now time.Time, n int, rtt time.Duration, full bool) {
+	w.delivered += n
+	t := now.Sub(w.since)
+	if w.since.IsZero() || t < 0 {
+		w.since, w.delivered = now, 0
+		return
+	}
+	if t < max(rtt, time.Millisecond) {
+		return
+	}
+	if rate := float64(w.delivered) / t.Seconds(); full || rate > w.rate {
+		if w.rate == 0 {
+			w.rate = rate
+		}
+		w.rate += (rate - w.rate) / 4
+	}
+	w.since, w.delivered = now, 0
+}
+
+// reduced is the window after a loss.
+func (w *window) reduced(rtt *roundTrip) float64 {
+	return max(min(w.rate*rtt.least.Seconds(), w.size), w.size/2, minWindow)
+}
+
+// lost narrows the window for the loss of the packet sequence, once for all
 // losses of what was under way; next is the first number not yet sent.
-func (w *window) lost(sequence, next uint32) {
+func (w *window) lost(sequence, next uint32, rtt *roundTrip) {
 	if sequence < w.recovery {
 		return
 	}
 	w.recovery = next
-	w.size = max(w.size/2, minWindow)
-	w.threshold = w.size
+	w.threshold = w.reduced(rtt)
+	w.size = min(w.size, w.threshold)
 }
 
 // silent restarts the window after a time-out.
-func (w *window) silent(next uint32) {
-	w.threshold = max(w.size/2, minWindow)
-	w.size = minWindow
+func (w *window) silent(next uint32, rtt *roundTrip) {
+	w.threshold = w.reduced(rtt)
+	w.size = min(minWindow, w.limit)
 	w.recovery = next
 }
 
@@ -61,6 +98,8 @@ func (w *window) silent(next uint32) {
 // (RFC 6298 with the bounds of I2P streaming).
 type roundTrip struct {
 	smooth, vary time.Duration
+	least        time.Duration // of the last while
+	leastAt      time.Time
 	backoff      uint
 }
 
@@ -68,11 +107,16 @@ const (
 	initialRTO = 9 * time.Second
 	minRTO     = 100 * time.Millisecond
 	maxRTO     = 45 * time.Second
+	// leastLife is how long a shortest round trip stands: tunnels change.
+	leastLife = 30 * time.Second
 )
 
-func (t *roundTrip) sample(d time.Duration) {
+func (t *roundTrip) sample(now time.Time, d time.Duration) {
 	d = max(d, time.Millisecond)
 	t.backoff = 0
+	if t.least == 0 || d <= t.least || now.Sub(t.leastAt) > leastLife {
+		t.least, t.leastAt = d, now
+	}
 	if t.smooth == 0 {
 		t.smooth, t.vary = d, d/2
 		return

@@ -12,9 +12,13 @@ import (
 )
 
 const (
-	// maxPending bounds what is kept while a worker is busy: after message 3
-	// the peer may go on with frames at once.
-	maxPending = 128 << 10
+	// pendingShaking bounds what is kept of a handshake: a message and what is
+	// too much of it.
+	pendingShaking = 8 << 10
+	// pendingFrames bounds what is kept once the peer may go on with frames,
+	// while a worker looks at its message 3 or hands up what came before. It
+	// may have a long queue for us and there is no way to slow it down.
+	pendingFrames = 1 << 20
 	// maxSwallow is the most that is read after a wrong message 1.
 	maxSwallow = 288
 )
@@ -27,7 +31,11 @@ func (s *Session) enqueue(b []byte) {
 		s.mu.Unlock()
 		return
 	}
-	flood := len(s.pending)+len(b) > maxPending
+	limit := pendingShaking
+	if s.framesMayCome {
+		limit = pendingFrames
+	}
+	flood := len(s.pending)+len(b) > limit
 	if !flood {
 		s.pending = append(s.pending, b...)
 	}
@@ -119,9 +127,18 @@ func (s *Session) step(r *host.Round, b []byte) {
 	case s.machine.done():
 		s.establish(r, message)
 	case message != nil:
-		s.answered = true
-		s.stream.Write(message)
+		s.answer(message)
 	}
+}
+
+// answer sends message 1 or 2. After message 3, which answers message 2, the
+// peer may go on at once.
+func (s *Session) answer(message []byte) {
+	s.answered = true
+	s.mu.Lock()
+	s.framesMayCome = s.inbound
+	s.mu.Unlock()
+	s.stream.Write(message)
 }
 
 func (s *Session) hasPending() bool {
@@ -215,7 +232,7 @@ func (s *Session) establish(r *host.Round, message []byte) {
 		s.mu.Unlock()
 		return
 	}
-	s.state, s.known = established, true
+	s.state, s.known, s.framesMayCome = established, true, true
 	s.ri, s.peer = found.ri, found.ri.Hash()
 	s.first = message
 	s.resend = resend

@@ -43,19 +43,20 @@ type Session struct {
 
 	framesIn, messagesIn, dataIn, wireIn, wireOut atomic.Uint64
 
-	mu       sync.Mutex
-	peer     data.Hash        // zero until the peer has said who it is
-	ri       *data.RouterInfo // the newest the peer has shown us
-	state    state
-	known    bool // the handler has been told
-	busy     bool
-	pending  []byte // arrived while busy, or too few for the next step
-	cause    error  // why it is ending; the first counts
-	gone     error  // what the stream has said with Closed
-	halfOpen bool   // counted as such
-	timer    host.Timer
-	idle     time.Duration // how long without frames is too long
-	resend   time.Time     // when our RouterInfo is due again
+	mu            sync.Mutex
+	peer          data.Hash        // zero until the peer has said who it is
+	ri            *data.RouterInfo // the newest the peer has shown us
+	state         state
+	known         bool // the handler has been told
+	busy          bool
+	pending       []byte // arrived while busy, or too few for the next step
+	framesMayCome bool   // the peer need not wait for our next message
+	cause         error  // why it is ending; the first counts
+	gone          error  // what the stream has said with Closed
+	halfOpen      bool   // counted as such
+	timer         host.Timer
+	idle          time.Duration // how long without frames is too long
+	resend        time.Time     // when our RouterInfo is due again
 
 	own, transit queue
 	first        []byte // sent before all frames: message 3

@@ -1,0 +1,86 @@
+package allium
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"allium/internal/netdb"
+	"allium/internal/router"
+	"allium/internal/setting"
+	"allium/internal/transport"
+	"allium/internal/transport/ntcp2"
+	"allium/internal/tunnel/pool"
+	"allium/internal/tunnel/transit"
+)
+
+// Config is how a router is started.
+type Config struct {
+	// Dir holds the router's keys, what it knows of the network, its address
+	// book, and router.info, which is its RouterInfo for others. It is created
+	// if needed, readable by the owner only. Empty keeps everything in memory.
+	Dir string
+	// Log gets what people should know; nil for nothing. No address of a
+	// Destination is logged above debug.
+	Log *slog.Logger
+	// Settings are the rest. Zero Settings are the defaults.
+	Settings Settings
+}
+
+// Settings are what an operator may want to change. [DefaultSettings] has the
+// defaults; a settings file is read over them.
+type Settings struct {
+	Network    uint8             `default:"2" min:"2" max:"254" help:"network to belong to; 2 is the public one, private ones take 16 to 254" restart:"true"`
+	Private    bool              `default:"false" help:"network of one's own: private addresses count as reachable, and routers of one subnet may share a tunnel" restart:"true"`
+	Listen     []netip.AddrPort  `help:"addresses and ports to accept other routers on, such as 192.0.2.1:12345; empty for all IPv4 addresses and a port chosen once" restart:"true"`
+	Publish    bool              `default:"true" help:"publish the addresses listened on, if others can reach them" restart:"true"`
+	Hosts      []netip.Addr      `help:"addresses to publish instead of those listened on, such as that of a gateway that forwards the port" restart:"true"`
+	Floodfill  bool              `default:"false" help:"keep a part of the network database for others" restart:"true"`
+	MinVersion string            `default:"0.9.58" help:"oldest router version to know of and to build tunnels through; empty for any" restart:"true"`
+	Share      setting.Bandwidth `default:"512 KB/s" min:"0" help:"bandwidth lent to others, each way; it decides the class the router announces" restart:"true"`
+	LimitIn    setting.Bandwidth `default:"0" min:"0" help:"most bandwidth of all traffic inwards; 0 for no limit" restart:"true"`
+	LimitOut   setting.Bandwidth `default:"0" min:"0" help:"most bandwidth of all traffic outwards; 0 for no limit" restart:"true"`
+
+	MaxSessions int           `default:"2000" min:"8" max:"65536" help:"most connections with other routers; beyond, the idlest are closed" restart:"true"`
+	MaxRouters  int           `default:"5000" min:"100" help:"most routers to know of" restart:"true"`
+	NTCP2       ntcp2.Config  `help:"connections over TCP" restart:"true"`
+	Transit     TransitConfig `help:"tunnels carried for others" restart:"true"`
+	Exploratory TunnelConfig  `help:"the router's own tunnels, for looking things up" restart:"true"`
+	Tunnels     TunnelConfig  `help:"tunnels of a destination that does not say otherwise" restart:"true"`
+}
+
+// TunnelConfig is how many tunnels of which length a Destination has.
+type TunnelConfig = pool.Config
+
+// TransitConfig bounds the tunnels carried for others.
+type TransitConfig = transit.Config
+
+// DefaultSettings are those of a router nobody has configured.
+func DefaultSettings() Settings {
+	var s Settings
+	setting.Defaults(&s)
+	s.Exploratory.Inbound.Length, s.Exploratory.Outbound.Length = 2, 2
+	return s
+}
+
+// router maps the settings to those of the parts.
+func (s *Settings) router() router.Config {
+	return router.Config{
+		NetID:      s.Network,
+		Private:    s.Private,
+		Floodfill:  s.Floodfill,
+		MinVersion: s.MinVersion,
+		Share:      s.Share,
+		LimitIn:    s.LimitIn,
+		LimitOut:   s.LimitOut,
+		Transport: transport.Config{
+			Listen:      s.Listen,
+			Publish:     s.Publish,
+			Hosts:       s.Hosts,
+			MaxSessions: s.MaxSessions,
+			NTCP2:       s.NTCP2,
+		},
+		Transit:     s.Transit,
+		NetDB:       netdb.Config{MaxRouters: s.MaxRouters},
+		Exploratory: s.Exploratory,
+	}
+}

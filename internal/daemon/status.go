@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// statusServer answers GET /api/status.
+type statusServer struct {
+	listener net.Listener
+	server   *http.Server
+	serving  sync.WaitGroup
+}
+
+func (d *Daemon) startStatus() error {
+	ln, err := net.Listen("tcp", d.cfg.Status.Listen.String())
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/status", d.serveStatus)
+	s := &statusServer{
+		listener: ln,
+		server: &http.Server{
+			Handler:           onlyByAddress(mux),
+			ReadHeaderTimeout: 10 * time.Second,
+			WriteTimeout:      time.Minute,
+			MaxHeaderBytes:    16 << 10,
+		},
+	}
+	s.serving.Go(func() {
+		if err := s.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("status server stopped", "err", err)
+		}
+	})
+	d.parts = append(d.parts, s)
+	d.log.Info("status served", "url", "http://"+ln.Addr().String()+"/api/status")
+	return nil
+}
+
+// Close stops the server.
+func (s *statusServer) Close() error {
+	err := s.server.Close()
+	s.serving.Wait()
+	return err
+}
+
+func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	b, err := json.MarshalIndent(d.router.Status(), "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	// A client that is gone needs no answer.
+	_, _ = w.Write(append(b, '\n'))
+}
+
+// onlyByAddress refuses requests that name a host other than an address or
+// localhost: a page elsewhere could have its name point here.
+func onlyByAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		host := req.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
+			http.Error(w, "ask for the status by address, not by name", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}

@@ -1,0 +1,55 @@
+package query
+
+import (
+	"slices"
+	"time"
+
+	"allium/internal/data"
+)
+
+const (
+	// absentAfter is how many searches in a row must fail before a key is
+	// taken for absent, and absentFor is for how long.
+	absentAfter = 3
+	absentFor   = 2 * time.Minute
+	// maxAbsences bounds what is remembered; the oldest goes first.
+	maxAbsences = 256
+)
+
+// absences are the keys that were not found of late, in the order of their
+// last failure.
+type absences []absence
+
+type absence struct {
+	key      data.Hash
+	failures int
+	last     time.Time
+}
+
+// absent reports whether it is no use to search for a key now.
+func (a absences) absent(now time.Time, key data.Hash) bool {
+	i := a.index(key)
+	return i >= 0 && a[i].failures >= absentAfter && now.Sub(a[i].last) < absentFor
+}
+
+// note takes down how a search for a key went.
+func (a *absences) note(now time.Time, key data.Hash, found bool) {
+	failures := 1
+	if i := a.index(key); i >= 0 {
+		if now.Sub((*a)[i].last) < absentFor {
+			failures += (*a)[i].failures
+		}
+		*a = slices.Delete(*a, i, i+1)
+	}
+	if found {
+		return
+	}
+	if len(*a) >= maxAbsences {
+		*a = slices.Delete(*a, 0, 1)
+	}
+	*a = append(*a, absence{key, failures, now})
+}
+
+func (a absences) index(key data.Hash) int {
+	return slices.IndexFunc(a, func(b absence) bool { return b.key == key })
+}

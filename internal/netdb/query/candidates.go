@@ -1,0 +1,89 @@
+package query
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"allium/internal/data"
+)
+
+const (
+	// nearest is how many floodfills a search or a publication chooses from.
+	// It is more than the closest few, which one attacker may own.
+	nearest = 20
+	// enough is how many floodfills must have been found among those that are
+	// usable, or those that have failed of late are taken as well.
+	enough = 3
+)
+
+// floodfills are those to ask or tell about what belongs at a routing key,
+// closest first. In a network of few, those that have failed come last.
+func (q *Queries) floodfills(now time.Time, routingKey data.Hash) []*data.RouterInfo {
+	found := q.db.ClosestTo(routingKey, nearest, func(ri *data.RouterInfo) bool {
+		return q.eligible(ri) && q.profiles.UsableForLookups(now, ri.Hash())
+	})
+	if len(found) >= enough {
+		return found
+	}
+	for _, ri := range q.db.ClosestTo(routingKey, enough, q.eligible) {
+		if !slices.Contains(found, ri) {
+			found = append(found, ri)
+		}
+	}
+	return found
+}
+
+// eligible tells floodfills that can be reached and understand us.
+func (q *Queries) eligible(ri *data.RouterInfo) bool {
+	c := ri.Capabilities()
+	if !c.Floodfill || c.Hidden || c.Unreachable || ri.Hash() == q.self {
+		return false
+	}
+	version, ok := ri.Version()
+	_, x25519 := ri.Identity().X25519()
+	return ok && x25519 && version >= q.minVersion
+}
+
+// apart picks the first candidate that is not taken, preferring one that
+// shares no subnet with those that are: one operator may well own many
+// hashes, and has seldom as many subnets. It is nil when there is none.
+func apart(candidates, taken []*data.RouterInfo, may func(data.Hash) bool) *data.RouterInfo {
+	var used []netip.Prefix
+	for _, ri := range taken {
+		used = append(used, subnets(ri)...)
+	}
+	var first *data.RouterInfo
+	for _, ri := range candidates {
+		if !may(ri.Hash()) {
+			continue
+		}
+		if !slices.ContainsFunc(subnets(ri), func(p netip.Prefix) bool { return slices.Contains(used, p) }) {
+			return ri
+		}
+		if first == nil {
+			first = ri
+		}
+	}
+	return first
+}
+
+// subnets are those of the addresses of a router: the first 16 bits of IPv4
+// and 32 of IPv6.
+func subnets(ri *data.RouterInfo) []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range ri.Addresses() {
+		addr, ok := a.Host()
+		if !ok {
+			continue
+		}
+		bits := 16
+		if addr.Is6() {
+			bits = 32
+		}
+		if p, err := addr.Prefix(bits); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}

@@ -1,0 +1,244 @@
+package query
+
+import (
+	"slices"
+
+	"allium/internal/bandwidth"
+	"allium/internal/data"
+	"allium/internal/host"
+	"allium/internal/i2np"
+	"allium/internal/netdb"
+	"allium/internal/random"
+	"allium/internal/tunnel"
+)
+
+// PublishRouter stores our RouterInfo directly with the floodfills closest to
+// it. A newer one takes the place of one that is under way.
+func (q *Queries) PublishRouter(r *host.Round, ri *data.RouterInfo) {
+	c := q.ownContext()
+	if c == nil {
+		return
+	}
+	f := q.deflaters.Get().(*i2np.Deflater)
+	compressed, err := f.DeflateRouterInfo(nil, ri.Bytes())
+	q.deflaters.Put(f)
+	if err != nil {
+		return // it is longer than any router takes
+	}
+	q.publish(r, &publication{ctx: c, key: ri.Hash(), kind: data.TypeRouterInfo, data: compressed}, nil)
+}
+
+// Publish stores a LeaseSet with the floodfills closest to it, through the
+// context's tunnels, and then looks for it at others. done, which may be nil,
+// is called once: with nil when it was found, some ten seconds after the
+// floodfills have confirmed it, or with one of the errors of this package. A
+// newer one of the same key takes the place of one that is under way.
+func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, done func(r *host.Round, err error)) {
+	c.q.publish(r, &publication{ctx: c, key: ls.Key(), kind: ls.Type(), data: ls.Bytes(), ls: ls}, done)
+}
+
+func (q *Queries) publish(r *host.Round, p *publication, done func(r *host.Round, err error)) {
+	p.done = done
+	p.goals = netdb.PublishKeys(r.Now, p.key, p.kind)
+	p.ends = r.Now.Add(storeTime)
+	q.mu.Lock()
+	var old *publication
+	for _, other := range q.publications {
+		if other.ctx == p.ctx && other.key == p.key {
+			old = other
+		}
+	}
+	var err error
+	switch {
+	case q.closed || p.ctx.closed:
+		err = ErrClosed
+	case old == nil && len(q.publications) >= maxPublications:
+		err = ErrBusy
+	default:
+		q.publications = append(q.publications, p)
+	}
+	q.mu.Unlock()
+	if err != nil {
+		p.over = true
+		p.tell(r, err)
+		return
+	}
+	if old != nil {
+		q.conclude(r, old, ErrSuperseded)
+	}
+	q.proceed(r, p)
+	q.wake()
+}
+
+// proceed moves a publication on.
+func (q *Queries) proceed(r *host.Round, p *publication) {
+	held := !p.ctx.ready(r.Now)
+	candidates := make([][]*data.RouterInfo, len(p.goals))
+	for i, goal := range p.goals {
+		candidates[i] = q.floodfills(r.Now, goal)
+	}
+	q.mu.Lock()
+	if p.over || p.phase == verifying || p.phase == resting && r.Now.Before(p.verifyAt) {
+		q.mu.Unlock()
+		return
+	}
+	if p.phase == resting {
+		p.phase = verifying
+		q.mu.Unlock()
+		q.verify(r, p)
+		return
+	}
+	if held && r.Now.Before(p.ends) {
+		q.mu.Unlock()
+		return
+	}
+	tell, fell, done := p.step(r.Now, candidates)
+	untold := len(p.told) == 0
+	if done == stored && p.ls != nil {
+		p.phase = resting
+		p.verifyAt = r.Now.Add(random.Between(verifyAfter, verifyBy))
+	}
+	q.mu.Unlock()
+	for _, h := range fell {
+		q.profiles.LookupFailed(r.Now, h)
+	}
+	switch {
+	case done == failed && held:
+		q.conclude(r, p, ErrNoTunnels)
+	case done == failed && untold:
+		q.conclude(r, p, ErrNoFloodfills)
+	case done == failed:
+		q.conclude(r, p, ErrNoAnswer)
+	case done == stored && p.ls == nil:
+		q.conclude(r, p, nil)
+	}
+	for _, t := range tell {
+		q.tell(p, t)
+	}
+}
+
+// tell stores the entry with one floodfill.
+func (q *Queries) tell(p *publication, t told) {
+	sent := q.h.Spawn(func(r *host.Round) {
+		if p.ctx.storeAt(r, p, t) != nil {
+			q.untold(p, t.token)
+		}
+	})
+	if !sent {
+		q.untold(p, t.token)
+	}
+}
+
+func (q *Queries) untold(p *publication, token uint32) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range p.told {
+		if t := &p.told[i]; t.token == token && t.state == waiting {
+			t.state = silent
+		}
+	}
+}
+
+// storeAt sends the store. A RouterInfo goes directly, as it tells who we are
+// anyhow, and so does its confirmation; a LeaseSet must not.
+func (c *Context) storeAt(r *host.Round, p *publication, t told) error {
+	s := i2np.DatabaseStore{Key: p.key, Type: i2np.StoreType(p.kind), ReplyToken: t.token, Data: p.data}
+	if p.ls == nil {
+		s.ReplyGateway = c.q.self
+		m := message(r.Now.Add(directLife), i2np.TypeDatabaseStore, s.Append(nil))
+		return c.q.send(r, t.to.Hash(), m, bandwidth.Own)
+	}
+	out, canSend := c.tunnels.Outbound(r.Now)
+	in, canReceive := c.tunnels.Inbound(r.Now)
+	if !canSend || !canReceive {
+		return ErrNoTunnels
+	}
+	var id tunnel.ID
+	s.ReplyGateway, id = in.Gateway()
+	s.ReplyTunnel = uint32(id)
+	return sendSealed(r, out, t.to, message(r.Now.Add(tunnelLife), i2np.TypeDatabaseStore, s.Append(nil)))
+}
+
+// confirm takes the DeliveryStatus of a floodfill.
+func (q *Queries) confirm(r *host.Round, c *Context, token uint32) bool {
+	q.mu.Lock()
+	var by data.Hash
+	var confirmed *publication
+	for _, p := range q.publications {
+		if p.ctx != c {
+			continue
+		}
+		if h, ok := p.acknowledge(token); ok {
+			by, confirmed = h, p
+			break
+		}
+	}
+	q.mu.Unlock()
+	if confirmed == nil {
+		return false
+	}
+	q.profiles.LookupAnswered(r.Now, by)
+	q.proceed(r, confirmed)
+	return true
+}
+
+// verify looks for the LeaseSet at floodfills that should have it from those
+// that were told. Where there are no others, those that were told are asked.
+func (q *Queries) verify(r *host.Round, p *publication) {
+	q.mu.Lock()
+	avoid := p.names()
+	q.mu.Unlock()
+	others := q.floodfills(r.Now, p.goals[0])
+	if !slices.ContainsFunc(others, func(ri *data.RouterInfo) bool { return !slices.Contains(avoid, ri.Hash()) }) {
+		avoid = nil
+	}
+	s := &search{
+		ctx: p.ctx, key: p.key, kind: i2np.LookupLeaseSet,
+		ends: r.Now.Add(verifyTime), most: verifyAsks, abreast: 1, avoid: avoid,
+		proves: func(ls data.LeaseSetEntry) bool {
+			return !ls.Published().Before(p.ls.Published()) && ls.Verify() == nil
+		},
+	}
+	q.begin(r, s, func(r *host.Round, _ answer, err error) { q.verified(r, p, err) })
+}
+
+// verified goes on after the search: when the LeaseSet was not found, it is
+// stored with others.
+func (q *Queries) verified(r *host.Round, p *publication, err error) {
+	if err == nil || err == ErrClosed {
+		q.conclude(r, p, err)
+		return
+	}
+	q.mu.Lock()
+	liars, again := p.again(r.Now)
+	q.mu.Unlock()
+	if err == ErrNotFound {
+		for _, h := range liars {
+			q.profiles.LookupFailed(r.Now, h)
+		}
+	}
+	if !again {
+		q.conclude(r, p, ErrUnverified)
+		return
+	}
+	q.proceed(r, p)
+}
+
+// conclude ends a publication.
+func (q *Queries) conclude(r *host.Round, p *publication, err error) {
+	q.mu.Lock()
+	if p.over {
+		q.mu.Unlock()
+		return
+	}
+	p.over = true
+	q.publications = slices.DeleteFunc(q.publications, func(other *publication) bool { return other == p })
+	q.mu.Unlock()
+	p.tell(r, err)
+}
+
+func (p *publication) tell(r *host.Round, err error) {
+	if p.done != nil {
+		p.done(r, err)
+	}
+}

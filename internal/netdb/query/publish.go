@@ -1,0 +1,199 @@
+package query
+
+import (
+	"slices"
+	"time"
+
+	"allium/internal/data"
+	"allium/internal/host"
+	"allium/internal/random"
+)
+
+const (
+	// ackTime is how long a floodfill has to confirm a store before the next
+	// one is told. A later confirmation still counts.
+	ackTime = 4 * time.Second
+	// storeTime bounds one round of stores.
+	storeTime = 60 * time.Second
+	// copies is how many floodfills must confirm, for each day's routing key.
+	copies = 2
+	// maxTold is how many floodfills are told in one round.
+	maxTold = 12
+	// verifyAfter and verifyBy are when a stored LeaseSet is looked for: there
+	// must have been time to flood it.
+	verifyAfter = 5 * time.Second
+	verifyBy    = 10 * time.Second
+	// verifyTime bounds that search, and verifyAsks how many are asked.
+	verifyTime = 15 * time.Second
+	verifyAsks = 3
+	// maxRounds is how often an entry is stored that is not found afterwards.
+	maxRounds = 3
+)
+
+// phase is how far a publication is.
+type phase uint8
+
+const (
+	storing phase = iota
+	resting       // stored, to be verified
+	verifying
+)
+
+// told is a floodfill that was told of the entry.
+type told struct {
+	to    *data.RouterInfo
+	goal  int
+	token uint32
+	at    time.Time
+	state state
+	times int
+}
+
+// publication is an entry on its way to the floodfills. What is above the
+// line does not change; the rest is guarded by the mutex of Queries.
+type publication struct {
+	ctx  *Context
+	key  data.Hash
+	kind data.EntryType
+	data []byte             // as in a DatabaseStore
+	ls   data.LeaseSetEntry // nil for a RouterInfo
+	done func(r *host.Round, err error)
+
+	// ------------------------------------------------------------------------
+	phase phase
+	// goals are the routing keys it belongs at.
+	goals []data.Hash
+	told  []told
+	// doubted confirmed in an earlier round, and yet it was not found.
+	doubted  []data.Hash
+	rounds   int
+	ends     time.Time // of storing
+	verifyAt time.Time
+	over     bool
+}
+
+// progress is what a step says of a round of stores.
+type progress uint8
+
+const (
+	goingOn progress = iota
+	stored
+	failed
+)
+
+// step notes who has been silent for too long and decides whom to tell next.
+// There is a list of candidates for each goal.
+func (p *publication) step(now time.Time, candidates [][]*data.RouterInfo) (tell []told, fell []data.Hash, done progress) {
+	for i := range p.told {
+		if t := &p.told[i]; t.state == waiting && now.Sub(t.at) >= ackTime {
+			t.state = silent
+			fell = append(fell, t.to.Hash())
+		}
+	}
+	if now.Before(p.ends) {
+		for goal := range p.goals {
+			for p.count(goal, acked)+p.count(goal, waiting) < copies {
+				t := p.next(now, goal, candidates[goal])
+				if t == nil {
+					break
+				}
+				tell = append(tell, *t)
+			}
+		}
+		for goal := range p.goals {
+			if p.count(goal, waiting) > 0 && p.count(goal, acked) < copies {
+				return tell, fell, goingOn
+			}
+		}
+	}
+	for i := range p.told {
+		if p.told[i].state == acked {
+			return nil, fell, stored
+		}
+	}
+	return nil, fell, failed
+}
+
+// count is how many floodfills of a goal stand so.
+func (p *publication) count(goal int, s state) int {
+	n := 0
+	for i := range p.told {
+		if p.told[i].goal == goal && p.told[i].state == s {
+			n++
+		}
+	}
+	return n
+}
+
+// next puts down the next floodfill to tell: the closest that has not been
+// told, rather none that is doubted, else one that stayed silent.
+func (p *publication) next(now time.Time, goal int, candidates []*data.RouterInfo) *told {
+	if len(p.told) < maxTold {
+		taken := make([]*data.RouterInfo, len(p.told))
+		for i := range p.told {
+			taken[i] = p.told[i].to
+		}
+		fresh := func(h data.Hash) bool { return !slices.Contains(p.names(), h) }
+		ri := apart(candidates, taken, func(h data.Hash) bool { return fresh(h) && !slices.Contains(p.doubted, h) })
+		if ri == nil {
+			ri = apart(candidates, taken, fresh)
+		}
+		if ri != nil {
+			p.told = append(p.told, told{to: ri, goal: goal, token: p.token(), at: now, times: 1})
+			return &p.told[len(p.told)-1]
+		}
+	}
+	for i := range p.told {
+		if t := &p.told[i]; t.goal == goal && t.state == silent && t.times < retries {
+			t.state, t.at, t.token = waiting, now, p.token()
+			t.times++
+			return t
+		}
+	}
+	return nil
+}
+
+// token is a reply token. i2pd does not confirm the highest one.
+func (p *publication) token() uint32 {
+	for {
+		if t := random.Nonzero32(); t != 0xffffffff {
+			return t
+		}
+	}
+}
+
+// names are those who have been told in this round.
+func (p *publication) names() []data.Hash {
+	all := make([]data.Hash, len(p.told))
+	for i := range p.told {
+		all[i] = p.told[i].to.Hash()
+	}
+	return all
+}
+
+// acknowledge takes a confirmation.
+func (p *publication) acknowledge(token uint32) (by data.Hash, ok bool) {
+	for i := range p.told {
+		if t := &p.told[i]; t.token == token {
+			t.state = acked
+			return t.to.Hash(), true
+		}
+	}
+	return data.Hash{}, false
+}
+
+// again begins another round with others, if there may be one. It gives those
+// who had confirmed.
+func (p *publication) again(now time.Time) (liars []data.Hash, ok bool) {
+	for i := range p.told {
+		if p.told[i].state == acked {
+			liars = append(liars, p.told[i].to.Hash())
+		}
+	}
+	if p.rounds++; p.rounds >= maxRounds {
+		return liars, false
+	}
+	p.doubted = append(p.doubted, liars...)
+	p.phase, p.told, p.ends = storing, nil, now.Add(storeTime)
+	return liars, true
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package ntcp2_test
+
+const raceDetector = false

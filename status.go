@@ -1,0 +1,195 @@
+package allium
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"allium/internal/destination"
+	"allium/internal/router"
+	"allium/internal/tunnel/pool"
+	"allium/internal/tunnel/transit"
+)
+
+// Status is a snapshot of a router, in plain values that make good JSON.
+type Status struct {
+	Router    string  `json:"router"` // its hash
+	Network   int     `json:"network"`
+	Floodfill bool    `json:"floodfill"`
+	UptimeS   float64 `json:"uptime_s"`
+	// Ready tells that the router has tunnels of its own both ways.
+	Ready      bool            `json:"ready"`
+	ClockSkewS float64         `json:"clock_skew_s"` // the median of peers' clocks against ours
+	Known      Known           `json:"known"`
+	Peers      Peers           `json:"peers"`
+	Builds     Builds          `json:"builds"`
+	Pools      []Pool          `json:"pools"`
+	Transit    Transit         `json:"transit"`
+	Bandwidth  Bandwidth       `json:"bandwidth"`
+	Messages   Messages        `json:"messages"`
+	Sessions   []SessionStatus `json:"sessions"`
+}
+
+// Known is what the router knows of the network.
+type Known struct {
+	Routers    int `json:"routers"`
+	Floodfills int `json:"floodfills"`
+	LeaseSets  int `json:"lease_sets"` // kept for others, as a floodfill
+}
+
+// Peers are connections with other routers, now and since the start.
+type Peers struct {
+	Sessions int    `json:"sessions"`
+	Inbound  int    `json:"inbound"`
+	Dialled  uint64 `json:"dialled"`
+	Accepted uint64 `json:"accepted"`
+	Failed   uint64 `json:"failed"`
+	Evicted  uint64 `json:"evicted"`
+}
+
+// Builds sums up the tunnel builds of all pools.
+type Builds struct {
+	Built    int `json:"built"`
+	Failed   int `json:"failed"`
+	Late     int `json:"late"`
+	UnderWay int `json:"under_way"`
+	// Success is the share of builds whose answers were all yes, late ones
+	// not counted; 0 before the first.
+	Success float64 `json:"success"`
+	// Causes is why builds failed.
+	Causes map[string]int `json:"causes"`
+}
+
+// Pool is the tunnels of one context.
+type Pool struct {
+	Name        string   `json:"name"`
+	Inbound     PoolSide `json:"inbound"`
+	Outbound    PoolSide `json:"outbound"`
+	Passed      int      `json:"tests_passed"`
+	TestsFailed int      `json:"tests_failed"`
+}
+
+// PoolSide is one direction of it.
+type PoolSide struct {
+	Wanted   int            `json:"wanted"`
+	Good     int            `json:"good"`
+	Building int            `json:"building"`
+	Built    int            `json:"built"`
+	Failed   int            `json:"failed"`
+	Late     int            `json:"late"`
+	Dropped  int            `json:"dropped"`
+	RTTms    float64        `json:"rtt_ms"` // of tests, there and back
+	Causes   map[string]int `json:"causes,omitempty"`
+}
+
+// Transit is the tunnels carried for others.
+type Transit = transit.Stats
+
+// Bandwidth is traffic since the start, and its rate over 15 seconds.
+type Bandwidth struct {
+	OwnIn      router.Traffic `json:"own_in"`
+	OwnOut     router.Traffic `json:"own_out"`
+	TransitIn  router.Traffic `json:"transit_in"`
+	TransitOut router.Traffic `json:"transit_out"`
+}
+
+// Messages counts I2NP messages, and those that came to nothing.
+type Messages struct {
+	Received      uint64 `json:"received"`
+	Malformed     uint64 `json:"malformed"`
+	Expired       uint64 `json:"expired"`
+	Repeated      uint64 `json:"repeated"`
+	Unknown       uint64 `json:"unknown"`
+	Busy          uint64 `json:"busy"`
+	Undeliverable uint64 `json:"undeliverable"`
+}
+
+// SessionStatus is a snapshot of a session.
+type SessionStatus struct {
+	Name      string    `json:"name"`
+	Host      string    `json:"host"`
+	Ready     bool      `json:"ready"`
+	Leases    int       `json:"leases"`
+	Published time.Time `json:"published"`
+	Streams   int       `json:"streams"`
+	Sent      uint64    `json:"sent"`
+	Received  uint64    `json:"received"`
+	// Lost counts messages that could not be opened, read or sent.
+	Lost uint64 `json:"lost"`
+}
+
+// Status tells how the router is.
+func (r *Router) Status() Status {
+	in := r.rt.Status(r.host.Now())
+	s := Status{
+		Router: in.Router.String(), Network: int(in.NetID), Floodfill: in.Floodfill,
+		UptimeS: in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
+		Known:     Known(in.Known),
+		Peers:     Peers(in.Transport),
+		Builds:    Builds{UnderWay: in.Building, Causes: map[string]int{}},
+		Pools:     []Pool{},
+		Transit:   in.Transit,
+		Bandwidth: Bandwidth(in.Bandwidth),
+		Messages:  Messages(in.Messages),
+		Sessions:  []SessionStatus{},
+	}
+	for _, p := range in.Pools {
+		s.Pools = append(s.Pools, poolStatus(p))
+		s.Builds.add(p.Inbound)
+		s.Builds.add(p.Outbound)
+	}
+	if n := s.Builds.Built + s.Builds.Failed; n > 0 {
+		s.Builds.Success = float64(s.Builds.Built) / float64(n)
+	}
+	for _, session := range r.openSessions() {
+		s.Sessions = append(s.Sessions, session.Status())
+	}
+	return s
+}
+
+// openSessions are the sessions, in the order of their hashes.
+func (r *Router) openSessions() []*Session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(r.sessions), func(a, b *Session) int { return a.d.Hash().Compare(b.d.Hash()) })
+}
+
+// Status tells how the session is.
+func (s *Session) Status() SessionStatus {
+	return sessionStatus(s.d.Status(s.r.host.Now()), s.streams.Len())
+}
+
+func sessionStatus(d destination.Status, streams int) SessionStatus {
+	return SessionStatus{
+		Name: d.Name, Host: d.B32, Ready: d.Ready, Leases: d.Leases, Published: d.Published,
+		Streams: streams, Sent: d.Sent, Received: d.Received, Lost: d.Unsealed + d.Malformed + d.Unsent,
+	}
+}
+
+func (b *Builds) add(side pool.Status) {
+	b.Built += side.Built
+	b.Failed += side.Failed
+	b.Late += side.Late
+	for cause, n := range side.Causes {
+		b.Causes[string(cause)] += n
+	}
+}
+
+func poolStatus(p pool.PoolStatus) Pool {
+	return Pool{
+		Name: p.Name, Inbound: poolSide(p.Inbound), Outbound: poolSide(p.Outbound),
+		Passed: p.Tests.Passed, TestsFailed: p.Tests.Failed,
+	}
+}
+
+func poolSide(s pool.Status) PoolSide {
+	side := PoolSide{
+		Wanted: s.Wanted, Good: s.Good, Building: s.Building, Built: s.Built,
+		Failed: s.Failed, Late: s.Late, Dropped: s.Dropped,
+		RTTms: float64(s.RTT) / float64(time.Millisecond), Causes: map[string]int{},
+	}
+	for cause, n := range s.Causes {
+		side.Causes[string(cause)] = n
+	}
+	return side
+}
