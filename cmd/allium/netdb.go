@@ -59,7 +59,7 @@ func (c *importCommand) Run(s *streams) error {
 	}
 	fmt.Fprintf(s.out, "%d added, %d known already\n", done.Added, done.Known)
 	for _, refusal := range done.Refused {
-		fmt.Fprintf(s.out, "%d refused: %v\n", refusal.Count, refusal.Err)
+		fmt.Fprintf(s.out, "%d refused: %v\n", refusal.Count, refusal.Reason)
 	}
 	if done.Added+done.Known == 0 {
 		return usage("no usable RouterInfo of network %d in %s", cfg.Router.Network, strings.Join(c.Paths, ", "))

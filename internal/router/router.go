@@ -9,6 +9,7 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -42,6 +43,8 @@ const (
 	// messages is what the filter of other messages is made for.
 	messages    = 1 << 16
 	messageLife = 5 * time.Minute
+	// anyVersion is older than all routers there are.
+	anyVersion = "0.9.10"
 	// keepEvery is how often stores are written and old entries dropped.
 	keepEvery = time.Minute
 )
@@ -173,7 +176,7 @@ func (rt *Router) tunnels() {
 	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.profiles)
 	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles)
 	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.local)
-	rt.queries = query.New(query.Config{}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
+	rt.queries = query.New(query.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
 	rt.floodfill = floodfill.New(floodfill.Config{}, rt.h, rt.hash, rt.db, rt.published, rt.Send,
 		func() bool { return rt.cfg.Floodfill })
 }

@@ -62,17 +62,15 @@ func (c *Conn) notify(*host.Round) {
 }
 
 // Dial opens a stream to port of the Destination to and waits until the peer
-// has answered. The error wraps ErrReset, ErrTimeout or the context's.
+// has answered. The error is a [net.OpError] that wraps ErrReset, ErrTimeout,
+// host.ErrFull or the context's.
 func (ss *Streams) Dial(ctx context.Context, to data.Hash, port uint16) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, ss.cfg.ConnectTimeout)
-	defer cancel()
-	c := newConn(ss.h, Addr{ss.hash, 0})
+	c := newConn(ss.h, Addr{Hash: ss.hash})
 	var err error
 	ss.h.Do(func(r *host.Round) { c.s, err = ss.Open(r, to, port, c.notify) })
 	if err != nil {
-		return nil, err
+		return nil, &net.OpError{Op: "dial", Net: "i2p", Source: c.self, Addr: Addr{to, port}, Err: err}
 	}
-	c.self.Port = c.s.LocalPort()
 	stop := context.AfterFunc(ctx, func() { c.notify(nil) })
 	defer stop()
 	err = c.wait(&c.read, func(*host.Round) (bool, error) {
@@ -82,8 +80,8 @@ func (ss *Streams) Dial(ctx context.Context, to data.Hash, port uint16) (*Conn, 
 		return c.s.Established()
 	})
 	if err != nil {
-		c.Close()
-		return nil, err
+		ss.h.Do(c.s.Reset)
+		return nil, c.opError("dial", err)
 	}
 	return c, nil
 }

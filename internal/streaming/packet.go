@@ -28,8 +28,9 @@ const (
 )
 
 const (
-	// chokeAbove: an optional delay beyond this asks the peer to stop.
-	chokeAbove = 60000
+	// chokeFrom is the least delay that asks to stop. The specification says
+	// more than this; i2pd sends just this.
+	chokeFrom = 60000
 	// chokeDelay is what we send for it.
 	chokeDelay = 61000
 	// maxNACKs is what the count byte can say.

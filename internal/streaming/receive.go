@@ -28,12 +28,12 @@ type receiver struct {
 	highest    uint32 // the highest received
 	any        bool   // something was received
 	early      map[uint32]*segment
-	earlySize  int    // bytes in early
-	ready      ring   // in order, not yet read
-	ended      bool   // the CLOSE has come in order
-	discarding bool   // nobody will read
-	choking    bool   // the peer has been asked to stop
-	unchoke    int    // packets that will yet say it may go on
+	earlySize  int       // bytes in early
+	ready      ring      // in order, not yet read
+	ended      bool      // the CLOSE has come in order
+	discarding bool      // nobody will read
+	choking    bool      // the peer has been asked to stop
+	unchoke    int       // packets that will yet say it may go on
 	ackAt      time.Time // an acknowledgement is owed by then; zero: none
 	owed       int       // packets not yet acknowledged
 	nacks      []byte    // scratch of the last acknowledgement

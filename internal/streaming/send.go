@@ -27,10 +27,10 @@ const (
 // when which of it goes out again.
 type sender struct {
 	pool    *segments
-	mtu     int  // of data packets
-	synRoom int  // of a SYN, beside what it carries of ours
-	waiting ring // written, not yet in a segment
-	space   int  // bytes that may be written and not yet acknowledged
+	mtu     int        // of data packets
+	synRoom int        // of a SYN, beside what it carries of ours
+	waiting ring       // written, not yet in a segment
+	space   int        // bytes that may be written and not yet acknowledged
 	flight  []*segment // by sequence: not yet acknowledged
 	next    uint32     // of the next new segment
 	window  window

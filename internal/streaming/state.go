@@ -4,19 +4,24 @@ import (
 	"errors"
 	"io"
 	"time"
-
-	"allium/internal/data"
 )
 
 // Errors a stream ends with.
 var (
 	// ErrReset: the peer broke the stream off, or refused it.
 	ErrReset = errors.New("streaming: reset by peer")
-	// ErrTimeout: the peer did not answer, however often it was asked.
-	ErrTimeout = errors.New("streaming: peer does not answer")
+	// ErrTimeout: the peer did not answer, however often it was asked. It is
+	// a [net.Error] with Timeout.
+	ErrTimeout error = timeoutError{}
 	// ErrClosed: this side has closed the stream.
 	ErrClosed = errors.New("streaming: closed")
 )
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string   { return "streaming: peer does not answer" }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return false }
 
 // phase is how far a stream has come.
 type phase uint8
@@ -32,8 +37,13 @@ const (
 	// linger is how long a stream that both sides have closed answers the
 	// peer's repeated CLOSE.
 	linger = 30 * time.Second
-	// maxPayload is what one packet carries over ratchet sessions.
+	// inactivity is how long a stream is left alone before the peer is asked
+	// whether it is still there.
+	inactivity = 90 * time.Second
+	// maxPayload is what one packet carries over ratchet sessions, in bytes.
 	maxPayload = 1812
+	// oldPayload is what a peer takes that does not say.
+	oldPayload = 1730
 	// minPayload is the least a peer may ask for.
 	minPayload = 512
 )
@@ -41,28 +51,30 @@ const (
 // machine is one stream as a step machine: packets and time go in, packets
 // and the time of the next step come out. It does no input or output itself.
 type machine struct {
-	local  *Local
-	remote data.Hash
-	peer   *data.Destination // of the peer, once a packet has carried it
-
 	localPort, remotePort uint16
 	receiveID             uint32 // ours: packets to us carry it as sendID
 	sendID                uint32 // the peer's; 0 until known
 	initiator             bool
 
-	phase   phase
-	send    sender
-	recv    receiver
-	err     error // why it ended, for reader and writer
-	resetTo bool  // a RESET is owed to the peer
-	until   time.Time
+	phase  phase
+	peer   identity // once a packet has proved it
+	send   sender
+	recv   receiver
+	err    error     // why it ended, for reader and writer
+	reset  bool      // a RESET is owed to the peer
+	until  time.Time // of connecting and lingering
+	active time.Time // when a packet last came or went
 }
 
-func newMachine(cfg *Config, local *Local, remote data.Hash, initiator bool) machine {
-	m := machine{local: local, remote: remote, initiator: initiator}
-	m.send.mtu = maxPayload
-	m.send.window = newWindow(cfg.MaxWindow)
-	m.send.push(flagSYN)
+// newMachine makes a stream that begins at now. synRoom is how much of a
+// packet a SYN leaves for data.
+func newMachine(cfg *Config, pool *segments, now time.Time, initiator bool, synRoom int) machine {
+	m := machine{initiator: initiator, active: now}
+	m.send = newSender(pool, cfg.MaxWindow, synRoom)
+	m.recv.pool = pool
+	if initiator {
+		m.until = now.Add(cfg.ConnectTimeout)
+	}
 	return m
 }
 
@@ -77,21 +89,54 @@ func (m *machine) input(now time.Time, p *packet) bool {
 		m.fail(ErrReset)
 		return true
 	}
+	if m.sendID != 0 && p.receiveID != m.sendID {
+		return false // of some other stream
+	}
+	m.active = now
+	m.send.silences = 0
 	news := false
 	if p.has(flagSYN) {
 		news = m.learn(p)
 	}
-	if !p.has(flagNoAck) {
-		news = m.send.acknowledge(now, p) || news
-	}
-	if p.has(flagDelay) {
-		m.choke(now, p.delay)
-	}
-	if !p.isAck() {
+	news = m.acknowledged(now, p) || news
+	if p.isAck() {
+		if p.asksAck() {
+			m.recv.ackNow(now)
+		}
+	} else if m.unwanted(p) {
+		m.abort(ErrClosed)
+		return true
+	} else {
 		news = m.recv.accept(now, p) || news
+		if p.asksAck() {
+			m.recv.ackNow(now)
+		}
 	}
 	m.maybeFinish(now)
 	return news
+}
+
+// unwanted tells that data comes for a stream this side has closed for good,
+// after all of our own has arrived: time to tell the peer so.
+func (m *machine) unwanted(p *packet) bool {
+	return m.recv.discarding && m.send.done() && len(p.payload) > 0 && p.sequence >= m.recv.expected
+}
+
+// acknowledged takes in what p says about our packets: what has arrived, and
+// whether the peer can keep up. Before it knows our id it says nothing.
+func (m *machine) acknowledged(now time.Time, p *packet) bool {
+	if p.sendID == 0 {
+		return false
+	}
+	acked := !p.has(flagNoAck) && m.send.acknowledge(now, p)
+	switch {
+	case p.has(flagDelay) && p.delay >= chokeFrom:
+		m.send.choke(now)
+	case p.has(flagDelay) || acked:
+		// A peer that goes on choking would have said so here.
+		m.send.choked = false
+	}
+	return acked
 }
 
 // learn takes the peer's stream id and packet size from its SYN, which
@@ -105,67 +150,91 @@ func (m *machine) learn(p *packet) bool {
 	}
 	m.sendID = p.receiveID
 	m.phase = established
+	m.until = time.Time{}
+	size := oldPayload
 	if p.has(flagMaxSize) {
-		m.send.mtu = min(m.send.mtu, max(int(p.maxSize), minPayload))
+		size = max(int(p.maxSize), minPayload)
 	}
+	m.send.mtu = min(m.send.mtu, size)
+	m.send.synRoom = min(m.send.synRoom, size)
 	return true
-}
-
-// choke obeys a peer that cannot keep up, until it says otherwise.
-func (m *machine) choke(now time.Time, delay uint16) {
-	was := m.send.choked
-	m.send.choked = delay > chokeAbove
-	if m.send.choked && !was {
-		m.send.probeAt = now.Add(chokeProbe)
-	}
 }
 
 // step lets time pass. It reports whether the stream has ended by it.
 func (m *machine) step(now time.Time) bool {
-	switch m.phase {
-	case over:
+	late := !m.until.IsZero() && !now.Before(m.until)
+	switch {
+	case m.phase == over:
 		return false
-	case lingering:
-		if !now.Before(m.until) && m.recv.ackAt.IsZero() {
+	case m.phase == lingering:
+		if late {
 			m.phase = over
+			m.recv.drop()
 		}
 		return false
-	}
-	if !m.send.timeouts(now) {
+	case late: // connecting
 		m.fail(ErrTimeout)
-		m.resetTo = m.sendID != 0
 		return true
 	}
+	if m.idle() && !now.Before(m.active.Add(inactivity)) {
+		m.active = now
+		m.send.probe()
+		m.send.waiting.release()
+		m.recv.ready.release()
+	}
+	if !m.send.timeouts(now) {
+		m.reset = m.sendID != 0
+		m.fail(ErrTimeout)
+		return true
+	}
+	m.maybeFinish(now)
 	return false
 }
+
+// idle tells that nothing happens unless the user or the peer begins.
+func (m *machine) idle() bool { return m.phase == established && m.send.idle() }
 
 // output returns the next packet to send now, in scratch memory that is good
 // until the next call. ok is false when there is none.
 func (m *machine) output(now time.Time) (p packet, ok bool) {
 	p = packet{sendID: m.sendID, receiveID: m.receiveID}
-	if m.resetTo {
-		m.resetTo = false
-		p.flags = flagReset | flagNoAck
+	if m.reset {
+		// i2pd heeds a RESET in its turn only.
+		m.reset = false
+		p.sequence, p.flags = m.send.next, flagReset|flagNoAck
 		return p, true
 	}
 	if m.phase == over {
 		return p, false
 	}
 	if seg := m.send.due(now, m.sendID != 0); seg != nil {
-		m.send.sent(now, seg)
+		last := m.send.sent(now, seg)
+		m.active = now
 		p.sequence, p.flags, p.payload = seg.sequence, seg.flags, seg.payload
 		if seg.flags&flagSYN != 0 {
 			p.flags |= flagMaxSize
 			p.maxSize = maxPayload
+		} else if last {
+			p.flags |= flagDelay // of zero: acknowledge at once
 		}
-		m.recv.state(&p)
+		m.report(&p)
 		return p, true
 	}
-	if !m.recv.ackAt.IsZero() && !now.Before(m.recv.ackAt) {
-		m.recv.state(&p)
-		return p, true
+	if m.sendID != 0 && !m.recv.ackAt.IsZero() && !now.Before(m.recv.ackAt) {
+		m.report(&p)
+		return p, p.flags&flagNoAck == 0
 	}
 	return p, false
+}
+
+// report adds what has been received, which a peer understands once it has
+// given its id.
+func (m *machine) report(p *packet) {
+	if m.sendID == 0 {
+		p.flags |= flagNoAck
+		return
+	}
+	m.recv.state(p)
 }
 
 // wake is when step and output want to be called again although nothing
@@ -174,33 +243,45 @@ func (m *machine) wake() time.Time {
 	if m.phase == over {
 		return time.Time{}
 	}
-	at := m.recv.ackAt
-	for _, t := range []time.Time{m.send.wake(), m.until} {
-		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
-			at = t
-		}
+	at := earlier(m.send.wake(), m.until)
+	if m.sendID != 0 {
+		at = earlier(at, m.recv.ackAt)
+	}
+	if m.idle() {
+		at = earlier(at, m.active.Add(inactivity))
 	}
 	return at
 }
 
-// closeSend ends our side: what was written is still delivered.
-func (m *machine) closeSend() {
-	m.send.closing = true
+// earlier returns the earlier of two times, of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // closeAll ends our side and takes no interest in what the peer still sends.
-func (m *machine) closeAll() {
-	m.closeSend()
-	m.recv.discard()
+func (m *machine) closeAll(now time.Time) {
+	if m.phase == connecting && m.send.waiting.n == 0 && m.send.unacked == 0 {
+		m.fail(ErrClosed) // nothing to deliver
+		return
+	}
+	m.send.closing = true
+	m.recv.discard(now)
+	m.maybeFinish(now)
 }
 
 // maybeFinish ends the stream when both sides have closed and all is
 // acknowledged. A peer that never closes is not waited for after closeAll.
 func (m *machine) maybeFinish(now time.Time) {
-	if m.phase != established || !m.send.done() {
+	if m.phase != established || !m.recv.ended && !m.recv.discarding {
 		return
 	}
-	if m.recv.ended || m.recv.discarding {
+	if m.recv.ended && m.send.saidGoodbye() {
+		m.send.drop()
+	}
+	if m.send.done() {
 		m.phase = lingering
 		m.until = now.Add(linger)
 	}
@@ -211,7 +292,7 @@ func (m *machine) abort(err error) {
 	if m.phase == over {
 		return
 	}
-	m.resetTo = m.sendID != 0
+	m.reset = m.sendID != 0 && m.phase != lingering
 	m.fail(err)
 }
 
@@ -221,6 +302,7 @@ func (m *machine) fail(err error) {
 		m.err = err
 	}
 	m.send.drop()
+	m.recv.drop()
 }
 
 // read copies what is ready to p: zero bytes with no error when there is

@@ -11,6 +11,10 @@ import (
 // Stream is one connection between two Destinations, driven by events: its
 // calls never block, and notify is called when one of them may go further.
 // [Conn] is the blocking form of it.
+//
+// What a round brings to a stream leaves it at the end of the round: one
+// acknowledgement for many packets, and data in the very SYN of a stream that
+// is opened and written to in the same round.
 type Stream struct {
 	streams *Streams
 	remote  data.Hash
@@ -22,13 +26,25 @@ type Stream struct {
 	m       machine
 	timer   host.Timer
 	timerAt time.Time
-	gone    bool // no longer in the table
+	queued  bool // some round will end with endRound
+	news    bool // which will call notify
+	listed  bool // in the table
+}
+
+func (ss *Streams) newStream(r *host.Round, remote data.Hash, initiator bool) *Stream {
+	room := maxPayload - ss.local.sealedLen()
+	return &Stream{
+		streams: ss,
+		remote:  remote,
+		notify:  func(*host.Round) {},
+		m:       newMachine(&ss.cfg, &ss.segments, r.Now, initiator, max(room, 0)),
+	}
 }
 
 // Remote is the hash of the peer's Destination.
 func (s *Stream) Remote() data.Hash { return s.remote }
 
-// LocalPort and RemotePort are the two ends within their Destinations.
+// LocalPort is our port.
 func (s *Stream) LocalPort() uint16 { return s.m.localPort }
 
 // RemotePort is the peer's port.
@@ -38,11 +54,11 @@ func (s *Stream) RemotePort() uint16 { return s.m.remotePort }
 func (s *Stream) Peer() *data.Destination {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.m.peer
+	return s.m.peer.destination
 }
 
-// Established tells whether the peer has answered, and with an error that it
-// never will.
+// Established tells whether the peer has answered, and with an error that the
+// stream has ended.
 func (s *Stream) Established() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,10 +69,10 @@ func (s *Stream) Established() (bool, error) {
 // io.EOF after all of it when the peer has closed.
 func (s *Stream) Read(r *host.Round, p []byte) (int, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	n, more, err := s.m.read(r.Now, p)
-	s.mu.Unlock()
 	if more {
-		s.flush(r)
+		s.later(r)
 	}
 	return n, err
 }
@@ -65,10 +81,10 @@ func (s *Stream) Read(r *host.Round, p []byte) (int, error) {
 // copies them.
 func (s *Stream) Write(r *host.Round, p []byte) (int, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	n, err := s.m.write(p)
-	s.mu.Unlock()
 	if n > 0 {
-		s.flush(r)
+		s.later(r)
 	}
 	return n, err
 }
@@ -76,104 +92,130 @@ func (s *Stream) Write(r *host.Round, p []byte) (int, error) {
 // CloseWrite ends our side after what was written.
 func (s *Stream) CloseWrite(r *host.Round) {
 	s.mu.Lock()
-	s.m.closeSend()
-	s.mu.Unlock()
-	s.flush(r)
+	defer s.mu.Unlock()
+	s.m.send.closing = true
+	s.later(r)
 }
 
 // Close ends our side after what was written and drops what the peer still
 // sends.
 func (s *Stream) Close(r *host.Round) {
 	s.mu.Lock()
-	s.m.closeAll()
-	if s.m.sendID == 0 {
-		s.m.fail(ErrClosed)
-	}
-	s.m.maybeFinish(r.Now)
-	s.mu.Unlock()
-	s.flush(r)
+	defer s.mu.Unlock()
+	s.m.closeAll(r.Now)
+	s.later(r)
 }
 
 // Reset breaks the stream off at once.
-func (s *Stream) Reset(r *host.Round) { s.abort(r, ErrClosed) }
-
-func (s *Stream) abort(r *host.Round, err error) {
+func (s *Stream) Reset(r *host.Round) {
 	s.mu.Lock()
-	s.m.abort(err)
-	notify := s.notify
+	s.m.abort(ErrClosed)
+	s.news = true
+	s.later(r)
 	s.mu.Unlock()
-	s.flush(r)
-	notify(r)
+	s.flush(r) // the round may end after what carries our packets
 }
 
 // deliver takes in a packet for this stream.
 func (s *Stream) deliver(r *host.Round, from Sender, p *packet) error {
 	s.mu.Lock()
-	peer, err := s.authenticate(r.Now, from, p)
+	defer s.mu.Unlock()
+	if from.Bound && from.Hash != s.remote {
+		return ErrSignature
+	}
+	peer, err := p.openOptions(s.m.peer)
 	if err != nil {
-		s.mu.Unlock()
+		return err
+	}
+	if peer.destination != nil && !peer.is(s.remote) {
+		return ErrSignature
+	}
+	if err := p.authentic(r.Now, peer, s.m.peer, from); err != nil {
 		return err
 	}
 	s.m.peer = peer
-	news, notify := s.m.input(r.Now, p), s.notify
-	s.mu.Unlock()
-	s.flush(r)
-	if news {
-		notify(r)
+	if s.m.input(r.Now, p) {
+		s.news = true
 	}
+	s.later(r)
 	return nil
-}
-
-// authenticate checks that p comes from this stream's peer.
-func (s *Stream) authenticate(now time.Time, from Sender, p *packet) (*data.Destination, error) {
-	peer, err := p.openOptions(s.m.peer)
-	if err != nil {
-		return nil, err
-	}
-	if peer != nil && peer.Hash() != s.remote || from.Bound && from.Hash != s.remote {
-		return nil, ErrSignature
-	}
-	return peer, p.authentic(now, peer, from)
 }
 
 // wake lets time pass.
 func (s *Stream) wake(r *host.Round) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.timerAt = time.Time{}
-	ended, notify := s.m.step(r.Now), s.notify
-	s.mu.Unlock()
-	s.flush(r)
-	if ended {
-		notify(r)
+	if s.m.step(r.Now) {
+		s.news = true
 	}
+	s.later(r)
+}
+
+// later has the round end with endRound. The lock is held.
+func (s *Stream) later(r *host.Round) {
+	if !s.queued {
+		s.queued = true
+		r.Later(host.Encrypt, (*ender)(s))
+	}
+}
+
+// ender is a Stream as rounds see it.
+type ender Stream
+
+// EndRound implements [host.Ender].
+func (e *ender) EndRound(r *host.Round) {
+	s := (*Stream)(e)
+	for s.takeNews() {
+		s.notify(r)
+	}
+	s.flush(r)
+}
+
+// takeNews reports whether notify is to be called. From when it is not, a
+// change to the stream asks for another EndRound.
+func (s *Stream) takeNews() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := s.news
+	s.news = false
+	s.queued = news
+	return news
 }
 
 // flush sends what may go out and arranges for the next step.
 func (s *Stream) flush(r *host.Round) {
-	out := outboxes.Get().(*outbox)
+	ss := s.streams
+	out, _ := ss.outboxes.Get().(*outbox)
+	if out == nil {
+		out = new(outbox)
+	}
 	s.mu.Lock()
 	for {
 		p, ok := s.m.output(r.Now)
 		if !ok {
 			break
 		}
-		out.add(s.streams.local.seal(out.bytes, p, s.remote))
+		out.add(ss.local.seal(out.bytes, &p, &s.remote))
 	}
-	over := s.m.phase == over && !s.gone
-	if over {
-		s.gone = true
+	ended := s.m.phase == over && s.listed
+	if ended {
+		s.listed = false
 	}
 	s.arm(r)
 	s.mu.Unlock()
 
-	out.each(func(b []byte) {
+	start := 0
+	for _, end := range out.ends {
 		// A packet that cannot leave now is lost like any other: it is
 		// sent again.
-		_ = s.streams.send(r, s.remote, s.m.localPort, s.m.remotePort, b)
-	})
-	outboxes.Put(out)
-	if over {
-		s.streams.remove(s)
+		_ = ss.send(r, s.remote, s.m.localPort, s.m.remotePort, out.bytes[start:end:end])
+		start = end
+	}
+	out.bytes, out.ends = out.bytes[:0], out.ends[:0]
+	ss.outboxes.Put(out)
+	if ended {
+		ss.remove(s)
 	}
 }
 
@@ -181,14 +223,25 @@ func (s *Stream) flush(r *host.Round) {
 // a later time needs no new one.
 func (s *Stream) arm(r *host.Round) {
 	at := s.m.wake()
-	if at.IsZero() || !s.timerAt.IsZero() && !s.timerAt.After(at) {
+	if at.IsZero() {
+		s.stopTimer()
 		return
 	}
-	if s.timer != nil {
-		s.timer.Stop()
+	if !s.timerAt.IsZero() && !s.timerAt.After(at) {
+		return
 	}
+	s.stopTimer()
 	s.timerAt = at
 	s.timer = s.streams.h.AfterFunc(max(at.Sub(r.Now), 0), s.wake)
+}
+
+// stopTimer cancels the next step. The lock is held.
+func (s *Stream) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	s.timerAt = time.Time{}
 }
 
 // outbox gathers packets under a stream's lock, to be sent without it.
@@ -197,20 +250,8 @@ type outbox struct {
 	ends  []int
 }
 
-var outboxes = sync.Pool{New: func() any { return new(outbox) }}
-
 // add notes that bytes, with one more packet at its end, is what gathered.
 func (o *outbox) add(bytes []byte) {
 	o.bytes = bytes
 	o.ends = append(o.ends, len(bytes))
-}
-
-// each hands over packet by packet and empties the outbox.
-func (o *outbox) each(f func(b []byte)) {
-	start := 0
-	for _, end := range o.ends {
-		f(o.bytes[start:end:end])
-		start = end
-	}
-	o.bytes, o.ends = o.bytes[:0], o.ends[:0]
 }

@@ -15,8 +15,11 @@
 package streaming
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,8 +42,11 @@ const (
 	// synMemory is how long a SYN is remembered, so that a copy of it opens
 	// no second stream.
 	synMemory = 10 * time.Minute
-	// refusals is how many RESETs to strangers are sent each second.
-	refusals = 10
+	// maxSYNs is how many are remembered at least.
+	maxSYNs = 1 << 16
+	// forStrangers is how many RESETs and pongs are sent each second to those
+	// who have no stream.
+	forStrangers = 10
 )
 
 // Streams is all streams of one Destination.
@@ -51,16 +57,23 @@ type Streams struct {
 	hash  data.Hash
 	send  Network
 
+	segments segments
+	outboxes sync.Pool // of *outbox
+
 	mu        sync.Mutex
 	closed    bool
 	byID      map[uint32]*Stream
 	theirs    map[theirID]*Stream
-	perPeer   map[data.Hash]int
-	listeners map[uint16]func(r *host.Round, s *Stream) func(r *host.Round)
-	pings     map[uint32]func(r *host.Round)
+	perPeer   map[data.Hash]int // streams they opened
+	listeners map[uint16]accept
+	pings     map[uint32]ping
+	strays    []stray
 	syns      *replay.Filter
-	refuse    *rate.Limiter
+	strangers *rate.Limiter
 }
+
+// accept takes a new stream and returns its notify, or nil to refuse it.
+type accept = func(r *host.Round, s *Stream) func(r *host.Round)
 
 // theirID finds a stream the peer opened by packets it sent before it knew
 // our id.
@@ -77,24 +90,26 @@ func New(cfg Config, h host.Host, local Local, send Network) *Streams {
 		byID:      make(map[uint32]*Stream),
 		theirs:    make(map[theirID]*Stream),
 		perPeer:   make(map[data.Hash]int),
-		listeners: make(map[uint16]func(r *host.Round, s *Stream) func(r *host.Round)),
-		pings:     make(map[uint32]func(r *host.Round)),
-		syns:      replay.New(synMemory, 1<<16),
-		refuse:    rate.NewLimiter(refusals, refusals),
+		listeners: make(map[uint16]accept),
+		pings:     make(map[uint32]ping),
+		syns:      replay.New(synMemory, maxSYNs),
+		strangers: rate.NewLimiter(forStrangers, forStrangers),
 	}
 }
 
-// Open begins a stream to port of the Destination to. notify is called when
-// it stands, has failed, or anything else happens to it.
+// Open begins a stream to port of the Destination to. The SYN leaves at the
+// end of the round, with what has been written by then. notify is called when
+// the stream stands, has failed, or anything else happens to it.
 func (ss *Streams) Open(r *host.Round, to data.Hash, port uint16, notify func(r *host.Round)) (*Stream, error) {
-	s := &Stream{streams: ss, remote: to, notify: notify}
-	s.m = newMachine(&ss.cfg, &ss.local, to, true)
+	s := ss.newStream(r, to, true)
+	s.notify = notify
 	s.m.remotePort = port
-	s.m.localPort = uint16(1024 + random.IntN(1<<16-1024))
 	if err := ss.add(s); err != nil {
 		return nil, err
 	}
-	s.flush(r)
+	s.mu.Lock()
+	s.later(r)
+	s.mu.Unlock()
 	return s, nil
 }
 
@@ -108,17 +123,19 @@ func (ss *Streams) add(s *Stream) error {
 	if len(ss.byID) >= ss.cfg.MaxStreams {
 		return fmt.Errorf("streaming: %d streams are open: %w", len(ss.byID), host.ErrFull)
 	}
-	for {
-		s.m.receiveID = random.Nonzero32()
-		if ss.byID[s.m.receiveID] == nil {
-			break
-		}
-	}
-	ss.byID[s.m.receiveID] = s
 	if !s.m.initiator {
-		ss.theirs[theirID{s.m.sendID, s.m.remotePort}] = s
+		key := theirID{s.m.sendID, s.m.remotePort}
+		if ss.theirs[key] != nil || ss.perPeer[s.remote] >= ss.cfg.MaxPerPeer {
+			return fmt.Errorf("streaming: streams of one peer: %w", host.ErrFull)
+		}
+		ss.theirs[key] = s
 		ss.perPeer[s.remote]++
 	}
+	for s.m.receiveID == 0 || ss.byID[s.m.receiveID] != nil {
+		s.m.receiveID = random.Nonzero32()
+	}
+	ss.byID[s.m.receiveID] = s
+	s.listed = true
 	return nil
 }
 
@@ -127,19 +144,19 @@ func (ss *Streams) remove(s *Stream) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	delete(ss.byID, s.m.receiveID)
-	key := theirID{s.m.sendID, s.m.remotePort}
-	if s.m.initiator || ss.theirs[key] != s {
+	if s.m.initiator {
 		return
 	}
-	delete(ss.theirs, key)
-	if ss.perPeer[s.remote]--; ss.perPeer[s.remote] <= 0 {
+	delete(ss.theirs, theirID{s.m.sendID, s.m.remotePort})
+	if ss.perPeer[s.remote]--; ss.perPeer[s.remote] == 0 {
 		delete(ss.perPeer, s.remote)
 	}
 }
 
 // Accept has accept called in a round for each new stream to port; port 0
 // takes what no other port takes. accept returns the stream's notify, or nil
-// to refuse. The returned func ends it.
+// to refuse, and must not block. What it writes goes out with the answer to
+// the SYN. The returned func ends it.
 func (ss *Streams) Accept(port uint16, accept func(r *host.Round, s *Stream) func(r *host.Round)) (stop func(), err error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -150,10 +167,13 @@ func (ss *Streams) Accept(port uint16, accept func(r *host.Round, s *Stream) fun
 		return nil, fmt.Errorf("%w: %d", ErrInUse, port)
 	}
 	ss.listeners[port] = accept
+	var once sync.Once
 	return func() {
-		ss.mu.Lock()
-		defer ss.mu.Unlock()
-		delete(ss.listeners, port)
+		once.Do(func() {
+			ss.mu.Lock()
+			defer ss.mu.Unlock()
+			delete(ss.listeners, port)
+		})
 	}, nil
 }
 
@@ -170,10 +190,13 @@ func (ss *Streams) Receive(r *host.Round, from Sender, fromPort, toPort uint16, 
 	if s := ss.find(from, fromPort, &p); s != nil {
 		return s.deliver(r, from, &p)
 	}
-	if p.sendID == 0 && p.has(flagSYN) {
+	switch {
+	case p.has(flagReset) || p.isAck() || p.receiveID == 0:
+	case p.sendID == 0 && p.has(flagSYN):
 		return ss.open(r, from, fromPort, toPort, &p)
-	}
-	if !p.has(flagReset) && from.Bound {
+	case p.sendID == 0:
+		ss.stray(r.Now, from, theirID{p.receiveID, fromPort}, payload)
+	case from.Bound && ss.strangers.AllowN(r.Now, 1):
 		ss.reject(r, from.Hash, fromPort, toPort, &p)
 	}
 	return nil
@@ -195,75 +218,83 @@ func (ss *Streams) find(from Sender, fromPort uint16, p *packet) *Stream {
 
 // open answers a SYN.
 func (ss *Streams) open(r *host.Round, from Sender, fromPort, toPort uint16, p *packet) error {
-	if !p.meantFor(ss.hash) {
-		return fmt.Errorf("%w: SYN for another destination", ErrSignature)
-	}
-	peer, err := p.openOptions(nil)
+	peer, err := ss.introduced(r, from, p)
 	if err != nil {
 		return err
 	}
-	if peer == nil || p.receiveID == 0 {
-		return fmt.Errorf("%w: SYN without its sender", ErrPacket)
-	}
-	if from.Bound && from.Hash != peer.Hash() {
-		return fmt.Errorf("%w: SYN of another session", ErrSignature)
-	}
-	if err := p.authentic(r.Now, peer, from); err != nil {
-		return err
-	}
-	if len(p.signature) >= 32 && ss.syns.Seen(r.Now, p.signature[:32]) {
-		return fmt.Errorf("%w: SYN replayed", ErrSignature)
-	}
-	accept := ss.acceptor(toPort, peer.Hash())
+	accept := ss.acceptor(toPort)
 	if accept == nil {
-		ss.reject(r, peer.Hash(), fromPort, toPort, p)
+		if ss.strangers.AllowN(r.Now, 1) {
+			ss.reject(r, peer.destination.Hash(), fromPort, toPort, p)
+		}
 		return nil
 	}
-	s := &Stream{streams: ss, remote: peer.Hash(), notify: func(*host.Round) {}}
-	s.m = newMachine(&ss.cfg, &ss.local, s.remote, false)
+	if p.has(flagSignature) && ss.syns.Seen(r.Now, p.signature) {
+		return fmt.Errorf("%w: SYN replayed", ErrSignature)
+	}
+	s := ss.newStream(r, peer.destination.Hash(), false)
 	s.m.peer = peer
 	s.m.localPort, s.m.remotePort = toPort, fromPort
-	s.mu.Lock()
 	s.m.input(r.Now, p)
-	err = ss.add(s)
-	s.mu.Unlock()
-	if err != nil {
-		ss.reject(r, s.remote, fromPort, toPort, p)
+	if err := ss.add(s); err != nil {
+		if ss.strangers.AllowN(r.Now, 1) {
+			ss.reject(r, s.remote, fromPort, toPort, p)
+		}
 		return err
 	}
 	notify := accept(r, s)
 	if notify == nil {
-		s.abort(r, ErrClosed)
+		s.Reset(r)
 		return nil
 	}
 	s.mu.Lock()
 	s.notify = notify
+	s.news = true
+	s.later(r)
 	s.mu.Unlock()
-	s.flush(r)
-	notify(r) // packets may have come in between
+	for _, late := range ss.takeStrays(r.Now, theirID{p.receiveID, fromPort}) {
+		if q, err := parsePacket(late.payload); err == nil {
+			_ = s.deliver(r, late.from, &q) // its sender is not the one of this packet
+		}
+	}
 	return nil
 }
 
-// acceptor returns who takes streams to port, unless peer has too many.
-func (ss *Streams) acceptor(port uint16, peer data.Hash) func(r *host.Round, s *Stream) func(r *host.Round) {
+// introduced returns who sent a SYN, if it is authentic and meant for us.
+func (ss *Streams) introduced(r *host.Round, from Sender, p *packet) (identity, error) {
+	if !p.meantFor(ss.hash) {
+		return identity{}, fmt.Errorf("%w: SYN for another destination", ErrSignature)
+	}
+	if p.sequence != 0 {
+		return identity{}, fmt.Errorf("%w: SYN numbered %d", ErrPacket, p.sequence)
+	}
+	peer, err := p.openOptions(identity{})
+	if err != nil {
+		return identity{}, err
+	}
+	if peer.destination == nil {
+		return identity{}, fmt.Errorf("%w: SYN without its sender", ErrPacket)
+	}
+	if from.Bound && !peer.is(from.Hash) {
+		return identity{}, fmt.Errorf("%w: SYN of another session", ErrSignature)
+	}
+	return peer, p.authentic(r.Now, peer, identity{}, from)
+}
+
+// acceptor returns who takes streams to port, nil if nobody does.
+func (ss *Streams) acceptor(port uint16) accept {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if ss.closed || ss.perPeer[peer] >= ss.cfg.MaxPerPeer {
-		return nil
-	}
 	if accept := ss.listeners[port]; accept != nil {
 		return accept
 	}
 	return ss.listeners[0]
 }
 
-// reject answers p with a RESET, within what is spent on strangers.
+// reject answers p with a RESET.
 func (ss *Streams) reject(r *host.Round, to data.Hash, fromPort, toPort uint16, p *packet) {
-	if !ss.refuse.AllowN(r.Now, 1) {
-		return
-	}
 	reset := packet{sendID: p.receiveID, receiveID: p.sendID, flags: flagReset | flagNoAck}
-	_ = ss.send(r, to, toPort, fromPort, ss.local.seal(nil, reset, to))
+	_ = ss.send(r, to, toPort, fromPort, ss.local.seal(nil, &reset, &to)) // the peer asks again
 }
 
 // Len is how many streams exist.
@@ -273,19 +304,18 @@ func (ss *Streams) Len() int {
 	return len(ss.byID)
 }
 
-// Close breaks off every stream and refuses new ones.
+// Close breaks off every stream and refuses new ones. Their RESETs are sent
+// before it returns.
 func (ss *Streams) Close(r *host.Round) {
 	ss.mu.Lock()
 	ss.closed = true
-	open := make([]*Stream, 0, len(ss.byID))
-	for _, s := range ss.byID {
-		open = append(open, s)
-	}
+	open := slices.Collect(maps.Values(ss.byID))
 	clear(ss.listeners)
+	clear(ss.pings)
+	ss.strays = nil
 	ss.mu.Unlock()
-	sortStreams(open)
+	slices.SortFunc(open, func(a, b *Stream) int { return cmp.Compare(a.m.receiveID, b.m.receiveID) })
 	for _, s := range open {
-		s.abort(r, ErrClosed)
-		s.stopTimer()
+		s.Reset(r)
 	}
 }

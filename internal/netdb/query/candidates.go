@@ -8,30 +8,25 @@ import (
 	"allium/internal/data"
 )
 
-const (
-	// nearest is how many floodfills a search or a publication chooses from.
-	// It is more than the closest few, which one attacker may own.
-	nearest = 20
-	// enough is how many floodfills must have been found among those that are
-	// usable, or those that have failed of late are taken as well.
-	enough = 3
-)
+// nearest is how many floodfills a search or a publication chooses from. It is
+// more than the closest few, which one attacker may own, and no more than
+// others choose from: what is stored farther away is not found.
+const nearest = 20
 
-// floodfills are those to ask or tell about what belongs at a routing key,
-// closest first. In a network of few, those that have failed come last.
+// floodfills are those to ask or tell about what belongs at a routing key:
+// the nearest, closest first, but those that have failed of late at the end.
 func (q *Queries) floodfills(now time.Time, routingKey data.Hash) []*data.RouterInfo {
-	found := q.db.ClosestTo(routingKey, nearest, func(ri *data.RouterInfo) bool {
-		return q.eligible(ri) && q.profiles.UsableForLookups(now, ri.Hash())
-	})
-	if len(found) >= enough {
-		return found
-	}
-	for _, ri := range q.db.ClosestTo(routingKey, enough, q.eligible) {
-		if !slices.Contains(found, ri) {
+	all := q.db.ClosestTo(routingKey, nearest, q.eligible)
+	found := make([]*data.RouterInfo, 0, len(all))
+	var failing []*data.RouterInfo
+	for _, ri := range all {
+		if q.profiles.UsableForLookups(now, ri.Hash()) {
 			found = append(found, ri)
+		} else {
+			failing = append(failing, ri)
 		}
 	}
-	return found
+	return append(found, failing...)
 }
 
 // eligible tells floodfills that can be reached and understand us.

@@ -97,7 +97,7 @@ func (q *Queries) enter(now time.Time, s *search, done func(r *host.Round, a ans
 			continue
 		}
 		ofContext++
-		if other.key == s.key && other.kind == s.kind && other.proves == nil && s.proves == nil && !other.side {
+		if other.key == s.key && other.kind == s.kind && other.proves == nil && s.proves == nil && (s.side || !other.side) {
 			other.done = append(other.done, done)
 			return true, nil
 		}

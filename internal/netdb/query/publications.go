@@ -72,23 +72,30 @@ func (q *Queries) publish(r *host.Round, p *publication, done func(r *host.Round
 
 // proceed moves a publication on.
 func (q *Queries) proceed(r *host.Round, p *publication) {
+	q.mu.Lock()
+	now := p.phase
+	if now == resting && !p.over && !r.Now.Before(p.verifyAt) {
+		p.phase = verifying
+	}
+	begin := p.phase != now
+	q.mu.Unlock()
+	switch {
+	case begin:
+		q.verify(r, p)
+	case now == storing:
+		q.store(r, p)
+	}
+}
+
+// store tells whoever is to be told next.
+func (q *Queries) store(r *host.Round, p *publication) {
 	held := !p.ctx.ready(r.Now)
 	candidates := make([][]*data.RouterInfo, len(p.goals))
 	for i, goal := range p.goals {
 		candidates[i] = q.floodfills(r.Now, goal)
 	}
 	q.mu.Lock()
-	if p.over || p.phase == verifying || p.phase == resting && r.Now.Before(p.verifyAt) {
-		q.mu.Unlock()
-		return
-	}
-	if p.phase == resting {
-		p.phase = verifying
-		q.mu.Unlock()
-		q.verify(r, p)
-		return
-	}
-	if held && r.Now.Before(p.ends) {
+	if p.over || p.phase != storing || held && r.Now.Before(p.ends) {
 		q.mu.Unlock()
 		return
 	}
@@ -210,6 +217,10 @@ func (q *Queries) verified(r *host.Round, p *publication, err error) {
 		return
 	}
 	q.mu.Lock()
+	if p.over {
+		q.mu.Unlock()
+		return
+	}
 	liars, again := p.again(r.Now)
 	q.mu.Unlock()
 	if err == ErrNotFound {

@@ -80,7 +80,7 @@ type search struct {
 // step notes who has been silent for too long and decides whom to ask next.
 // A non-nil error ends the search.
 func (s *search) step(now time.Time, candidates []*data.RouterInfo) (ask []*data.RouterInfo, fell []data.Hash, err error) {
-	open := 0
+	open := 0 // have not answered yet
 	for i := range s.asked {
 		w := &s.asked[i]
 		switch {
