@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"allium/internal/data"
-	"allium/internal/naming"
 	"allium/internal/streaming"
 )
 
@@ -41,6 +40,10 @@ func (r *Router) Lookup(host string) (string, error) {
 	return h.B32(), nil
 }
 
+// minBase64 is how long a Destination in base64 is at least: longer than any
+// name.
+const minBase64 = 516
+
 // resolve finds the hash of a host.
 func (r *Router) resolve(host string) (data.Hash, error) {
 	if strings.HasSuffix(strings.ToLower(host), ".b32.i2p") {
@@ -52,7 +55,7 @@ func (r *Router) resolve(host string) (data.Hash, error) {
 	if d, ok := r.book.Lookup(host); ok {
 		return d.Hash(), nil
 	}
-	if len(host) > naming.MaxName {
+	if len(host) >= minBase64 {
 		if d, err := data.ParseDestinationBase64(host); err == nil {
 			return d.Hash(), nil
 		}

@@ -15,6 +15,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/destination"
 	"allium/internal/host"
+	"allium/internal/setting"
 	"allium/internal/signature"
 	"allium/internal/store"
 	"allium/internal/streaming"
@@ -73,7 +74,7 @@ func (r *Router) Open(ctx context.Context, cfg SessionConfig) (*Session, error) 
 	if keys.Offline != nil {
 		local.Offline = keys.Offline.Append(nil)
 	}
-	s.streams = streaming.New(streaming.DefaultConfig(), r.host, local, s.sendStream)
+	s.streams = streaming.New(streamSettings(), r.host, local, s.sendStream)
 	s.packets = newPackets(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,6 +91,12 @@ func (r *Router) Open(ctx context.Context, cfg SessionConfig) (*Session, error) 
 	})
 	r.sessions[s] = struct{}{}
 	return s, nil
+}
+
+// streamSettings are the defaults of package streaming.
+func streamSettings() (c streaming.Config) {
+	setting.Defaults(&c)
+	return c
 }
 
 // loadKeys reads or makes the keys of a Destination.

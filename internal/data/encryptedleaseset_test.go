@@ -111,8 +111,7 @@ func TestEncryptedLeaseSetIsClosedToOthers(t *testing.T) {
 
 func TestEncryptedLeaseSetMovesAtMidnight(t *testing.T) {
 	b := blinding(t, destination(t, signingKey(t, signature.Ed25519)), "")
-	keys := map[data.Hash]bool{}
-	for _, at := range []string{"2026-11-23T00:00:00Z", "2026-11-23T23:59:59Z", "2026-11-24T00:30:00+01:00", "2026-11-24T00:00:00Z", "2026-11-23T23:00:00-01:00"} {
+	storeKey := func(at string) data.Hash {
 		when, err := time.Parse(time.RFC3339, at)
 		if err != nil {
 			t.Fatal(err)
@@ -121,10 +120,16 @@ func TestEncryptedLeaseSetMovesAtMidnight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys[key] = true
+		return key
 	}
-	if len(keys) != 2 {
-		t.Errorf("%d keys for two days", len(keys))
+	before, after := storeKey("2026-11-23T00:00:00Z"), storeKey("2026-11-24T00:00:00Z")
+	if before == after {
+		t.Error("it does not")
+	}
+	for at, want := range map[string]data.Hash{"2026-11-23T23:59:59Z": before, "2026-11-24T00:30:00+01:00": before, "2026-11-23T23:00:00-01:00": after} {
+		if storeKey(at) != want {
+			t.Errorf("%s belongs to the other day", at)
+		}
 	}
 }
 
@@ -251,6 +256,31 @@ func TestDecryptLooksAtWhatIsInside(t *testing.T) {
 		if entry, err := inside(c.kind, c.set); !errors.Is(err, c.want) || entry != nil {
 			t.Errorf("%s: %v, %v", name, entry, err)
 		}
+	}
+}
+
+func TestClientSchemesAreThoseWeKnow(t *testing.T) {
+	c, ls := encrypted(t, signingKey(t, signature.Ed25519), data.Encryption{})
+	b := blinding(t, c.Destination, "")
+	var client [32]byte
+	for flags, want := range map[byte]error{2: data.ErrUnsupported, 5: data.ErrUnsupported, 9: data.ErrUnsupported, 1: data.ErrMalformed, 3: data.ErrClientKey, 0xF3: data.ErrClientKey} {
+		layer1 := append([]byte{flags}, make([]byte, 32+2+1)...)
+		if _, err := data.WithLayer1(ls, b, layer1).Decrypt(b, &client); !errors.Is(err, want) {
+			t.Errorf("flags %#x: %v", flags, err)
+		}
+	}
+}
+
+func TestClientsAreInNoOrder(t *testing.T) {
+	key := signingKey(t, signature.Ed25519)
+	_, server := clientKeys(data.ClientPSK, 8)
+	places := map[int]bool{}
+	for range 20 {
+		c, ls := encrypted(t, key, data.Encryption{Scheme: data.ClientPSK, Clients: server})
+		places[data.ClientPlace(ls, blinding(t, c.Destination, ""), server[0])] = true
+	}
+	if len(places) < 3 || places[-1] {
+		t.Errorf("a client is always at %v", places)
 	}
 }
 

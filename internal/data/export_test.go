@@ -1,5 +1,7 @@
 package data
 
+import "bytes"
+
 // AppendRouterInfo encodes the fields of a RouterInfo, up to its signature.
 var AppendRouterInfo = appendRouterInfo
 
@@ -21,4 +23,20 @@ func WithLayer1(ls *EncryptedLeaseSet, b Blinding, layer1 []byte) *EncryptedLeas
 		blindedKey: ls.blindedKey,
 		sealed:     l.sealLayer(nil, layer1, nil, labelLayer1),
 	}
+}
+
+// ClientPlace is where the client with a pre-shared key stands among all, or
+// -1.
+func ClientPlace(ls *EncryptedLeaseSet, b Blinding, client [32]byte) int {
+	l := newLayers(b, ls.blindedKey, ls.published)
+	layer1, err := l.openLayer(ls.sealed, nil, labelLayer1)
+	if err != nil {
+		return -1
+	}
+	_, id := l.deriveClient((*[32]byte)(layer1[1:]), client[:], labelPSK)
+	at := bytes.Index(layer1, id[:])
+	if at < 0 {
+		return -1
+	}
+	return (at - 1 - saltLen - 2) / (clientIDLen + cookieLen)
 }

@@ -96,7 +96,7 @@ func TestRouterInfoRejects(t *testing.T) {
 		"nothing":             {func([]byte) []byte { return nil }, wire.ErrShort},
 		"too many bytes":      {func([]byte) []byte { return make([]byte, data.MaxRouterInfo+1) }, data.ErrTooLong},
 		"too many addresses":  {func(b []byte) []byte { b[addresses] = 17; return b }, data.ErrTooLong},
-		"an expiring address": {func(b []byte) []byte { b[addresses+9] = 1; return b }, data.ErrMalformed},
+		"an expiring address": {func(b []byte) []byte { b[addresses+3] = 1; return b }, data.ErrMalformed},
 		"a far date":          {func(b []byte) []byte { b[published] = 1; return b }, data.ErrMalformed},
 		"peers":               {func(b []byte) []byte { b[afterAddresses] = 1; return b }, data.ErrMalformed},
 	} {

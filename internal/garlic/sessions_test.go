@@ -449,6 +449,41 @@ func TestReplacedTagSetsAreForgotten(t *testing.T) {
 	}
 }
 
+func TestSessionTheOtherSideLostAtOnceIsReplacedSoon(t *testing.T) {
+	alice, bob := twoSides(t)
+	bob.hear(start, alice, garlic.NewSession, 1, alice.say(start, bob, garlic.NewSession, 1))
+	alice.hear(start, bob, garlic.NewSessionReply, 2, bob.say(start, alice, garlic.NewSessionReply, 2))
+	bob.restart()
+	for n := range 4 {
+		alice.say(start.Add(time.Duration(n)*5*time.Second), bob, garlic.ExistingSession, n)
+	}
+	meet(start.Add(20*time.Second), alice, bob)
+}
+
+func TestOldSessionsOfAPeerAreBounded(t *testing.T) {
+	alice, bob := twoSides(t)
+	for range 10 {
+		meet(start, alice, bob)
+		alice.restart()
+	}
+	if _, tags := bob.Len(); tags > 3*(24+2) {
+		t.Errorf("%d tags", tags)
+	}
+}
+
+func TestPaddingDoesNotPushAMessageIntoAnotherTunnelMessage(t *testing.T) {
+	alice, bob := twoSides(t)
+	meet(start, alice, bob)
+	for _, full := range []int{956, 1912} {
+		cloves := []garlic.Clove{numbered(1, full-3-33-9)}
+		for range 100 {
+			if b := alice.tell(start, bob, garlic.ExistingSession, cloves, 0); len(b) != full+garlic.ExistingSessionOverhead {
+				t.Fatalf("%d bytes", len(b))
+			}
+		}
+	}
+}
+
 func TestTerminationEndsTheSession(t *testing.T) {
 	alice, bob := twoSides(t)
 	meet(start, alice, bob)

@@ -195,7 +195,7 @@ func (s *sender) missing(now time.Time, seg *segment) {
 		return
 	}
 	seg.nacks++
-	if seg.nacks >= fastRetransmit {
+	if seg.nacks >= fastRetransmit && s.rtt.late(now.Sub(seg.sentAt)) {
 		s.lose(seg)
 		s.window.lost(seg.sequence, s.next, &s.rtt)
 	}

@@ -104,7 +104,8 @@ func (m *machine) input(now time.Time, p *packet) bool {
 			m.recv.ackNow(now)
 		}
 	} else if m.unwanted(p) {
-		m.abort(ErrClosed)
+		m.fail(ErrClosed)
+		m.reset = true
 		return true
 	} else {
 		news = m.recv.accept(now, p) || news

@@ -166,21 +166,23 @@ type ender Stream
 // EndRound implements [host.Ender].
 func (e *ender) EndRound(r *host.Round) {
 	s := (*Stream)(e)
-	for s.takeNews() {
-		s.notify(r)
+	for notify := s.takeNews(); notify != nil; notify = s.takeNews() {
+		notify(r)
 	}
 	s.flush(r)
 }
 
-// takeNews reports whether notify is to be called. From when it is not, a
-// change to the stream asks for another EndRound.
-func (s *Stream) takeNews() bool {
+// takeNews returns notify if it is to be called. From when it is not, a change
+// to the stream asks for another EndRound.
+func (s *Stream) takeNews() func(r *host.Round) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news := s.news
+	s.queued = s.news
+	if !s.news {
+		return nil
+	}
 	s.news = false
-	s.queued = news
-	return news
+	return s.notify
 }
 
 // flush sends what may go out and arranges for the next step.

@@ -218,15 +218,16 @@ func (ss *Streams) find(from Sender, fromPort uint16, p *packet) *Stream {
 
 // open answers a SYN.
 func (ss *Streams) open(r *host.Round, from Sender, fromPort, toPort uint16, p *packet) error {
+	accept := ss.acceptor(toPort)
+	if accept == nil && !ss.strangers.AllowN(r.Now, 1) {
+		return nil
+	}
 	peer, err := ss.introduced(r, from, p)
 	if err != nil {
 		return err
 	}
-	accept := ss.acceptor(toPort)
 	if accept == nil {
-		if ss.strangers.AllowN(r.Now, 1) {
-			ss.reject(r, peer.destination.Hash(), fromPort, toPort, p)
-		}
+		ss.reject(r, peer.destination.Hash(), fromPort, toPort, p)
 		return nil
 	}
 	if p.has(flagSignature) && ss.syns.Seen(r.Now, p.signature) {
@@ -281,10 +282,14 @@ func (ss *Streams) introduced(r *host.Round, from Sender, p *packet) (identity, 
 	return peer, p.authentic(r.Now, peer, identity{}, from)
 }
 
-// acceptor returns who takes streams to port, nil if nobody does.
+// acceptor returns who takes streams to port, nil if nobody does or there is
+// no room for another.
 func (ss *Streams) acceptor(port uint16) accept {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
+	if len(ss.byID) >= ss.cfg.MaxStreams {
+		return nil
+	}
 	if accept := ss.listeners[port]; accept != nil {
 		return accept
 	}

@@ -130,10 +130,14 @@ func (t *roundTrip) sample(now time.Time, d time.Duration) {
 func (t *roundTrip) timeout(delay time.Duration) time.Duration {
 	rto := initialRTO
 	if t.smooth != 0 {
-		rto = max(t.smooth+4*t.vary+delay, minRTO)
+		rto = max(t.smooth+max(4*t.vary, t.smooth/4, 2*ackDelay)+delay, minRTO)
 	}
 	return min(rto<<t.backoff, maxRTO)
 }
+
+// late tells that an acknowledgement that takes this long is not to be expected
+// any more, even if packets overtake each other.
+func (t *roundTrip) late(d time.Duration) bool { return d >= t.smooth+2*t.vary }
 
 // timedOut doubles the next time-out.
 func (t *roundTrip) timedOut() {

@@ -282,6 +282,7 @@ func (t *Transit) answer(r *host.Round, q *build.Request, records i2np.ShortTunn
 		m.Type = i2np.TypeOutboundTunnelBuildReply
 		m = t.reply(q, m)
 	}
+	t.limiter.Spend(r.Now, bandwidth.Out, bandwidth.Transit, len(m.Body))
 	return t.send(r, q.NextRouter, m, bandwidth.Transit)
 }
 

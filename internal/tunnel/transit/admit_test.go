@@ -280,6 +280,16 @@ func TestNoNeighbourTakesAllTunnels(t *testing.T) {
 	if n := int(hop.t.Stats().Accepted) - before; n < 16 || n > 45 {
 		t.Errorf("%d tunnels lead to one router", n)
 	}
+	// All that come out of tunnels leave as many to neighbours we know.
+	for i := range 300 {
+		_, m := net.create(path(build.Inbound, []*node{hop}, data.Hash{3, byte(i), byte(i >> 8)}, 3))
+		hop.receive(data.Hash{}, m)
+		net.w.Run(10 * time.Millisecond)
+	}
+	st = hop.t.Stats()
+	if known := st.Participants; st.InboundGateways != (400-known)/2 {
+		t.Errorf("%d gateways beside %d other tunnels", st.InboundGateways, known)
+	}
 }
 
 func TestTunnelsEndInTheirTime(t *testing.T) {

@@ -101,7 +101,6 @@ func (n *node) send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Cla
 		return host.ErrFull
 	}
 	n.sent++
-	n.limiter.Spend(r.Now, bandwidth.Out, c, len(m.Body))
 	m = clone(m)
 	if to == n.hash {
 		n.dispatch(r, n.hash, m)

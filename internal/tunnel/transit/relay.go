@@ -31,7 +31,7 @@ type haul struct {
 	spare    []*tunnel.Gateway
 	ids      ids
 
-	bytesIn int
+	bytesIn, bytesOut int // not told to the limiter yet
 	// asked tells that fate is known: the chance with which a message of this
 	// round is dropped.
 	asked bool
@@ -95,7 +95,7 @@ func (s *haul) pack(h *hop, message []byte) error {
 func (s *haul) EndRound(r *host.Round) {
 	passing, entering := s.passing, s.entering
 	s.passing, s.entering = nil, nil
-	s.settle(r.Now)
+	s.asked = false
 	for i := range passing {
 		s.batch.Encrypt(passing[i].hop.layer, passing[i].message)
 	}
@@ -109,6 +109,7 @@ func (s *haul) EndRound(r *host.Round) {
 	s.batch.Run()
 	s.pass(r, passing)
 	s.enter(r, entering)
+	s.settle(r.Now)
 	if s.passing == nil {
 		clear(passing)
 		s.passing = passing[:0]
@@ -119,13 +120,11 @@ func (s *haul) EndRound(r *host.Round) {
 	}
 }
 
-// settle counts what came in.
+// settle tells the limiter what came in and went out.
 func (s *haul) settle(now time.Time) {
-	s.asked = false
-	if s.bytesIn > 0 {
-		s.t.limiter.Spend(now, bandwidth.In, bandwidth.Transit, s.bytesIn)
-		s.bytesIn = 0
-	}
+	s.t.limiter.Spend(now, bandwidth.In, bandwidth.Transit, s.bytesIn)
+	s.t.limiter.Spend(now, bandwidth.Out, bandwidth.Transit, s.bytesOut)
+	s.bytesIn, s.bytesOut = 0, 0
 }
 
 // pass sends messages of participants on and hands out those of endpoints.
@@ -171,6 +170,7 @@ func (s *haul) ship(r *host.Round, h *hop, to data.Hash, m i2np.Message) {
 		s.t.counts.dropped[Unsent].Add(1)
 		return
 	}
+	s.bytesOut += len(m.Body)
 	h.relayed.Add(1)
 	s.t.counts.messages.Add(1)
 	s.t.counts.bytes.Add(uint64(len(m.Body)))

@@ -67,9 +67,8 @@ type Transit struct {
 }
 
 // New makes the transit of the router self, whose static key is key. Hops
-// enter table. All that is sent goes through send as Transit; the limiter
-// tells what to drop and is told what came in for hops, but not what goes out,
-// which is for the sender to count. local takes the messages that come out of
+// enter table. All that is sent goes through send as Transit. The limiter tells
+// what to drop, and is told what came in for hops and what was sent. local takes the messages that come out of
 // an outbound tunnel here and are for this very router; they are lent until it
 // returns, and nothing is known of their origin.
 func New(cfg Config, h host.Host, self data.Hash, key *x25519.KeyPair, table *tunnel.Table, replays *tunnel.Replays,
