@@ -60,9 +60,6 @@ func parseEncryptedLeaseSet(typed []byte) (*EncryptedLeaseSet, error) {
 // Key is the Hash of the blinded key and its type.
 func (ls *EncryptedLeaseSet) Key() Hash { return blindedHash(ls.blindedKey) }
 
-// BlindedKey is the public key of the day, 32 bytes. It must not be changed.
-func (ls *EncryptedLeaseSet) BlindedKey() []byte { return ls.blindedKey }
-
 // Verify checks the signature by the blinded key, and that of the offline
 // block. It returns nil or an error that wraps ErrSignature, or ErrLifetime
 // when the block had expired before. What is inside has a signature of its

@@ -225,6 +225,7 @@ func TestSignLeaseSet2Rejects(t *testing.T) {
 		want  error
 	}{
 		"leases that have ended":  {func(c *data.LeaseSet2Content) { c.Leases = lease(-time.Second) }, data.ErrLifetime},
+		"a lease that has ended":  {func(c *data.LeaseSet2Content) { c.Leases = append(c.Leases, lease(-time.Second)...) }, data.ErrLifetime},
 		"leases that last":        {func(c *data.LeaseSet2Content) { c.Leases = lease(12 * time.Minute) }, data.ErrLifetime},
 		"dates before all dates":  {func(c *data.LeaseSet2Content) { c.Published = time.Time{}; c.Leases = nil }, data.ErrLifetime},
 		"dates after all dates":   {func(c *data.LeaseSet2Content) { c.Published = time.Unix(1<<32, 0); c.Leases = nil }, data.ErrLifetime},

@@ -2,336 +2,283 @@ package sim_test
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"testing"
 	"time"
 
+	"allium/internal/data"
+	"allium/internal/destination"
 	"allium/internal/host"
+	"allium/internal/router"
+	"allium/internal/setting"
+	"allium/internal/signature"
 	"allium/internal/sim"
+	"allium/internal/store"
+	"allium/internal/streaming"
+	"allium/internal/tunnel/pool"
 )
 
-// pair is two hosts on the given network.
-func pair(t *testing.T, cfg sim.Config) (w *sim.World, a, b *sim.Host) {
-	w = sim.New(t, 1, cfg)
-	return w, w.Host("198.51.100.1"), w.Host("198.51.100.2")
+// routerNet is a private network of whole routers in a simulated world.
+type routerNet struct {
+	w     *sim.World
+	nodes []*node
 }
 
-// send sends n numbered packets, one a millisecond, and waits for the last.
-func send(w *sim.World, from, to *box, n, size int) {
-	for i := range n {
-		b := make([]byte, size)
-		b[0], b[1] = byte(i>>8), byte(i)
-		from.Send(to.Addr(), b)
-		w.Run(time.Millisecond)
-	}
-	w.Run(10 * time.Second)
+// node is one router and its machine.
+type node struct {
+	net    *routerNet
+	host   *sim.Host
+	router *router.Router
+	alive  bool
 }
 
-func TestLatencyIsTheSameBothWays(t *testing.T) {
-	w, a, b := pair(t, sim.Config{MinLatency: 20 * time.Millisecond, MaxLatency: 30 * time.Millisecond})
-	boxes := []*box{socket(t, a, 1000), socket(t, b, 1000)}
-	var delays []time.Duration
-	for i := range boxes {
-		start := w.Now()
-		boxes[i].Send(boxes[1-i].Addr(), []byte("x"))
-		w.Run(time.Second)
-		delays = append(delays, boxes[1-i].times[0].Sub(start))
-	}
-	if delays[0] != delays[1] || delays[0] < 20*time.Millisecond || delays[0] > 30*time.Millisecond {
-		t.Errorf("the delays are %v", delays)
-	}
-	start := w.Now()
-	c := dial(a, b.Addr())
-	w.Run(time.Second)
-	if !errors.Is(c.reason, host.ErrRefused) || c.closed.Sub(start) != 2*delays[0] {
-		t.Errorf("refused after %v (%v), a round trip is %v", c.closed.Sub(start), c.reason, 2*delays[0])
-	}
+// tunnelsOf is the configuration of tunnels with so many hops.
+func tunnelsOf(hops, quantity int) pool.Config {
+	d := pool.Direction{Length: hops, Quantity: quantity}
+	return pool.Config{Inbound: d, Outbound: d}
 }
 
-func TestDatagramsAreLostDoubledAndReordered(t *testing.T) {
-	w, a, b := pair(t, sim.Config{})
-	from, to := socket(t, a, 1000), socket(t, b, 1000)
-	a.Shape(sim.Link{Loss: 0.2, Duplicate: 0.1, Reorder: 0.1})
-	send(w, from, to, 1000, 100)
-	seen := make(map[int]int)
-	doubled, late, last := 0, 0, -1
-	for _, p := range to.bytes {
-		n := int(p[0])<<8 | int(p[1])
-		if seen[n]++; seen[n] == 2 {
-			doubled++
+// newRouterNet starts routers that know each other, the first few floodfills.
+func newRouterNet(t testing.TB, w *sim.World, routers, floodfills int) *routerNet {
+	t.Helper()
+	n := &routerNet{w: w}
+	for i := range routers {
+		h := w.Host(fmt.Sprintf("10.%d.%d.1", i/250, 1+i%250))
+		var cfg router.Config
+		setting.Defaults(&cfg.Transit)
+		setting.Defaults(&cfg.Transport.NTCP2)
+		cfg.NetID = 77
+		cfg.Private = true
+		cfg.Floodfill = i < floodfills
+		cfg.Share = 10e6
+		cfg.Transport.Publish = true
+		cfg.Transport.MaxSessions = 1000
+		cfg.Transport.Listen = []netip.AddrPort{netip.AddrPortFrom(h.Addr(), 12345)}
+		cfg.Exploratory = tunnelsOf(2, 2)
+		rt, err := router.New(cfg, h, store.Memory(), h.Logger(0), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if n < last {
-			late++
-		}
-		last = max(last, n)
+		n.nodes = append(n.nodes, &node{net: n, host: h, router: rt, alive: true})
 	}
-	if lost := 1000 - len(seen); lost < 150 || lost > 250 {
-		t.Errorf("%d of 1000 were lost", lost)
-	}
-	if doubled < 50 || doubled > 150 || late < 50 {
-		t.Errorf("%d came twice, %d late", doubled, late)
-	}
-}
-
-func TestSlowLinksDelayAndDrop(t *testing.T) {
-	for name, link := range map[string]sim.Link{"up": {Up: 10_000}, "down": {Down: 10_000}} {
-		w, a, b := pair(t, sim.Config{})
-		if name == "up" {
-			a.Shape(link)
-		} else {
-			b.Shape(link)
-		}
-		from, to := socket(t, a, 1000), socket(t, b, 1000)
-		start := w.Now()
-		for range 100 {
-			from.Send(to.Addr(), make([]byte, 1000-28))
-		}
-		w.Run(time.Minute)
-		// Half a second of waiting is room for five packets beside the one
-		// that is being sent.
-		if n := len(to.times); n < 5 || n > 7 {
-			t.Errorf("%s: %d packets came through", name, n)
-		} else if last := to.times[n-1].Sub(start); last < 500*time.Millisecond || last > time.Second {
-			t.Errorf("%s: the last one took %v", name, last)
-		}
-	}
-}
-
-func TestLargePacketsAreDroppedByTheMTU(t *testing.T) {
-	w, a, b := pair(t, sim.Config{})
-	b.Shape(sim.Link{MTU: 1400})
-	from, to := socket(t, a, 1000), socket(t, b, 1000)
-	from.Send(to.Addr(), make([]byte, 1400-28))
-	from.Send(to.Addr(), make([]byte, 1400-27))
-	w.Run(time.Second)
-	if len(to.bytes) != 1 {
-		t.Errorf("%d packets came through", len(to.bytes))
-	}
-}
-
-func TestStreamSurvivesALossyLink(t *testing.T) {
-	w, a, b := pair(t, sim.Config{Link: sim.Link{Loss: 0.1, Jitter: 20 * time.Millisecond}})
-	near, far := connect(t, w, a, b)
-	want := make([]byte, 200_000)
-	for i := range want {
-		want[i] = byte(w.Rand().Uint32())
-	}
-	near.stream.Write(want)
-	if !w.RunUntil(func() bool { return len(far.data) == len(want) }, 10*time.Minute) {
-		t.Fatalf("%d of %d bytes came", len(far.data), len(want))
-	}
-	if !bytes.Equal(far.data, want) {
-		t.Error("the bytes differ")
-	}
-}
-
-func TestStreamKeepsToTheLinksSpeed(t *testing.T) {
-	for _, slow := range []sim.Link{{Up: 100_000}, {Down: 100_000}} {
-		w, a, b := pair(t, sim.Config{})
-		near, far := connect(t, w, a, b)
-		if slow.Up > 0 {
-			a.Shape(slow)
-		} else {
-			b.Shape(slow)
-		}
-		start, sent := w.Now(), 0
-		for sent < 1_000_000 {
-			if near.stream.Write(make([]byte, 10_000)) == nil {
-				sent += 10_000
-			} else {
-				w.Run(100 * time.Millisecond)
+	for i, nd := range n.nodes {
+		nd.router.NetDB().Import(w.Now(), func(yield func(string, []byte) bool) {
+			for j, other := range n.nodes {
+				if i != j && !yield("router.info", other.router.RouterInfo(w.Now()).Bytes()) {
+					return
+				}
 			}
-		}
-		w.RunUntil(func() bool { return len(far.data) == sent }, time.Minute)
-		if d := far.last.Sub(start); d < 9*time.Second || d > 12*time.Second {
-			t.Errorf("%+v: a megabyte took %v", slow, d)
-		}
+		})
+	}
+	return n
+}
+
+// kill ends a router without a word.
+func (n *routerNet) kill(nd *node) {
+	nd.alive = false
+	n.w.Kill(nd.host)
+}
+
+// endpoint is a Destination with streams on a node.
+type endpoint struct {
+	node    *node
+	dest    *destination.Destination
+	streams *streaming.Streams
+	ready   bool
+}
+
+// Message implements destination.Handler.
+func (e *endpoint) Message(r *host.Round, from destination.Sender, m destination.Message) {
+	if m.Protocol == destination.ProtocolStreaming {
+		_ = e.streams.Receive(r, streaming.Sender(from), m.FromPort, m.ToPort, m.Payload)
 	}
 }
 
-func TestStreamsAreCutAndJoined(t *testing.T) {
-	for _, whole := range []bool{false, true} {
-		w, a, b := pair(t, sim.Config{Whole: whole})
-		near, far := connect(t, w, a, b)
-		for range 300 {
-			near.stream.Write(make([]byte, 100))
-			near.stream.Write(make([]byte, 100))
-			w.Run(time.Second)
-		}
-		shorter, longer := 0, 0
-		for _, n := range far.reads {
-			switch {
-			case n < 100:
-				shorter++
-			case n > 100:
-				longer++
-			}
-		}
-		if whole && (shorter > 0 || longer > 0) {
-			t.Errorf("whole: %d reads were shorter, %d longer", shorter, longer)
-		}
-		if !whole && (shorter < 20 || longer < 50) {
-			t.Errorf("%d reads were shorter, %d longer", shorter, longer)
-		}
-	}
-}
+// Ready implements destination.Handler.
+func (e *endpoint) Ready(_ *host.Round, ready bool) { e.ready = ready }
 
-func TestPartitionEndsStreamsInTheEnd(t *testing.T) {
-	w, a, b := pair(t, sim.Config{StreamTimeout: 15 * time.Second})
-	near, far := connect(t, w, a, b)
-	w.Partition(a, b)
-	start := w.Now()
-	near.stream.Write([]byte("hello"))
-	w.Run(time.Minute)
-	if !errors.Is(near.reason, host.ErrTimeout) || near.closed.Sub(start) < 15*time.Second || near.closed.Sub(start) > 16*time.Second {
-		t.Errorf("the sender was told %v after %v", near.reason, near.closed.Sub(start))
-	}
-	if far.reason != nil {
-		t.Errorf("the silent end was told %v", far.reason)
-	}
-	if c := dial(a, b.Addr()); !w.RunUntil(func() bool { return c.reason != nil }, time.Minute) || !errors.Is(c.reason, host.ErrTimeout) {
-		t.Errorf("the dialler was told %v", c.reason)
-	}
-}
-
-func TestShortPartitionIsBridged(t *testing.T) {
-	w, a, b := pair(t, sim.Config{})
-	near, far := connect(t, w, a, b)
-	from, to := socket(t, a, 1000), socket(t, b, 1000)
-	for range 20 {
-		near.stream.Write([]byte("before "))
-		w.Partition(a, b)
-		from.Send(to.Addr(), []byte("lost"))
-		w.Run(3 * time.Second)
-		near.stream.Write([]byte("after "))
-		w.Heal(a, b)
-		w.Run(10 * time.Second)
-	}
-	if want := bytes.Repeat([]byte("before after "), 20); !bytes.Equal(far.data, want) {
-		t.Errorf("got %q", far.data)
-	}
-	if len(to.bytes) > 0 {
-		t.Errorf("%d packets passed the partition", len(to.bytes))
-	}
-}
-
-func TestUnpluggedHostGoesOnAlone(t *testing.T) {
-	w, a, b := pair(t, sim.Config{})
-	from, to := socket(t, a, 1000), socket(t, b, 1000)
-	fired := false
-	w.Unplug(b)
-	b.AfterFunc(time.Second, func(*host.Round) { fired = true })
-	from.Send(to.Addr(), []byte("lost"))
-	to.Send(from.Addr(), []byte("lost"))
-	w.Run(2 * time.Second)
-	w.Plug(b)
-	from.Send(to.Addr(), []byte("back"))
-	w.Run(2 * time.Second)
-	if !fired || len(from.bytes) > 0 || len(to.bytes) != 1 || string(to.bytes[0]) != "back" {
-		t.Errorf("fired: %v, %q and %q came", fired, from.bytes, to.bytes)
-	}
-}
-
-func TestKilledHostIsSilent(t *testing.T) {
-	w, a, b := pair(t, sim.Config{})
-	near, far := connect(t, w, a, b)
-	idle, _ := connectAgain(w, a, b)
-	fired := false
-	b.AfterFunc(time.Second, func(*host.Round) { fired = true })
-	b.Spawn(func(*host.Round) { fired = true })
-	far.stream.Write([]byte("under way"))
-	w.Kill(b)
-	near.stream.Write([]byte("into the void"))
-	w.Run(time.Minute)
-	if fired || far.reason != nil || len(far.data) > 0 {
-		t.Errorf("the dead host's handlers were called: %v, %v, %q", fired, far.reason, far.data)
-	}
-	if string(near.data) != "under way" || !errors.Is(near.reason, host.ErrTimeout) || idle.reason != nil {
-		t.Errorf("got %q, then %v; the idle stream got %v", near.data, near.reason, idle.reason)
-	}
-	if far.stream.Write([]byte("x")) == nil || b.AfterFunc(0, nil).Stop() || b.Spawn(nil) {
-		t.Error("the dead host takes work")
-	}
-
-	next := w.Restart(b)
-	s := listen(t, next)
-	idle.stream.Write([]byte("still there?"))
-	c := dial(a, next.Addr())
-	w.Run(time.Second)
-	if !errors.Is(idle.reason, host.ErrReset) {
-		t.Errorf("the stream of the former life got %v", idle.reason)
-	}
-	if c.opened.IsZero() || len(s.accepted) != 1 {
-		t.Error("the restarted host takes no connections")
-	}
-}
-
-// connectAgain makes one more connection to the listener connect left.
-func connectAgain(w *sim.World, a, b *sim.Host) (*handler, bool) {
-	c := dial(a, b.Addr())
-	return c, w.RunUntil(func() bool { return !c.opened.IsZero() }, time.Minute)
-}
-
-func TestClosedHostTakesLeave(t *testing.T) {
-	w, a, b := pair(t, sim.Config{})
-	near, far := connect(t, w, a, b)
-	fired := false
-	b.AfterFunc(time.Second, func(*host.Round) { fired = true })
-	if err := b.Close(); err != nil {
-		t.Error(err)
-	}
-	if !errors.Is(far.reason, host.ErrClosed) {
-		t.Errorf("its own handler was told %v", far.reason)
-	}
-	c := dial(a, b.Addr())
-	w.Run(time.Minute)
-	if near.reason != io.EOF || !errors.Is(c.reason, host.ErrRefused) || fired {
-		t.Errorf("the peer was told %v, a dialler %v, timers fired: %v", near.reason, c.reason, fired)
-	}
-}
-
-func TestCloseGivesUpOnADeadPeer(t *testing.T) {
-	w, a, b := pair(t, sim.Config{Window: 1000})
-	near, _ := connect(t, w, a, b)
-	w.Kill(b)
-	near.stream.Write(make([]byte, 10_000))
-	start := w.Now()
-	near.stream.Close()
-	w.Run(time.Minute)
-	if d := near.closed.Sub(start); !errors.Is(near.reason, host.ErrClosed) || d > 10*time.Second {
-		t.Errorf("told %v after %v", near.reason, d)
-	}
-}
-
-func TestSocketsTakeOnlyTheirAddresses(t *testing.T) {
-	w := sim.New(t, 1, sim.Config{})
-	a := w.Host("198.51.100.1", "198.51.100.2", "2001:db8::1")
-	b := socket(t, w.Host("198.51.100.3"), 1000)
-	second := &box{}
-	d, err := a.ListenUDP(netip.MustParseAddrPort("198.51.100.2:5"), second)
+func (nd *node) open(t testing.TB, name string, hops int) *endpoint {
+	t.Helper()
+	keys, err := data.GeneratePrivateKeys(signature.Ed25519)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.ListenUDP(netip.MustParseAddrPort("0.0.0.0:5"), second); err == nil {
-		t.Error("the port could be taken twice")
+	e := &endpoint{node: nd}
+	var cfg streaming.Config
+	setting.Defaults(&cfg)
+	e.streams = streaming.New(cfg, nd.host, streaming.Local{Destination: keys.Destination, Key: keys.Signing},
+		func(r *host.Round, to data.Hash, fromPort, toPort uint16, payload []byte) error {
+			return e.dest.Send(r, to, destination.Message{
+				Protocol: destination.ProtocolStreaming, FromPort: fromPort, ToPort: toPort, Payload: payload,
+			})
+		})
+	nd.host.Do(func(r *host.Round) {
+		e.dest = destination.Open(r, nd.router, destination.Config{Name: name, Tunnels: tunnelsOf(hops, 3)}, keys, e, nd.host.Logger(0))
+	})
+	return e
+}
+
+// page is what sites answer with.
+var page = bytes.Repeat([]byte("a page of some twenty kilobytes\n"), 640)
+
+// serve answers each stream to port 80 with the page.
+func (e *endpoint) serve(t testing.TB) {
+	t.Helper()
+	_, err := e.streams.Accept(80, func(_ *host.Round, s *streaming.Stream) func(r *host.Round) {
+		var request []byte
+		left := page
+		return func(r *host.Round) {
+			buf := make([]byte, 512)
+			for {
+				n, err := s.Read(r, buf)
+				request = append(request, buf[:n]...)
+				if n == 0 || err != nil {
+					break
+				}
+			}
+			if !bytes.HasSuffix(request, []byte("\n")) {
+				return
+			}
+			for len(left) > 0 {
+				n, err := s.Write(r, left)
+				if n == 0 || err != nil {
+					return
+				}
+				left = left[n:]
+			}
+			s.Close(r)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := a.ListenUDP(netip.MustParseAddrPort("[::]:5"), second); err != nil {
-		t.Errorf("the port is free for IPv6: %v", err)
+}
+
+// fetch is one attempt to get the page.
+type fetch struct {
+	got  []byte
+	err  error
+	done bool
+}
+
+// fetch asks for the page at to.
+func (e *endpoint) fetch(to data.Hash) *fetch {
+	f := new(fetch)
+	e.node.host.Do(func(r *host.Round) {
+		e.dest.Resolve(r, to, func(r *host.Round, err error) {
+			if err != nil {
+				f.err, f.done = err, true
+				return
+			}
+			f.begin(r, e, to)
+		})
+	})
+	return f
+}
+
+func (f *fetch) begin(r *host.Round, e *endpoint, to data.Hash) {
+	var s *streaming.Stream
+	asked := false
+	s, err := e.streams.Open(r, to, 80, func(r *host.Round) {
+		if f.done || s == nil {
+			return
+		}
+		if !asked {
+			n, _ := s.Write(r, []byte("GET\n"))
+			asked = n > 0
+		}
+		buf := make([]byte, 4096)
+		for {
+			n, err := s.Read(r, buf)
+			f.got = append(f.got, buf[:n]...)
+			switch {
+			case err == io.EOF:
+				f.done = true
+				s.Close(r)
+				return
+			case err != nil:
+				f.err, f.done = err, true
+				return
+			case n == 0:
+				return
+			}
+		}
+	})
+	if err != nil {
+		f.err, f.done = err, true
 	}
-	for _, to := range []string{"198.51.100.1:5", "198.51.100.2:5", "198.51.100.2:6"} {
-		b.Send(netip.MustParseAddrPort(to), []byte(to))
+}
+
+// browse has a visitor fetch pages, one after another, until end: each is
+// tried again until it comes, for two minutes at most. It counts.
+type browse struct {
+	fetched, retried int
+}
+
+func (b *browse) run(t testing.TB, w *sim.World, visitor *endpoint, sites []*endpoint, end time.Time) {
+	t.Helper()
+	for i := 0; w.Now().Before(end); i++ {
+		site := sites[i%len(sites)]
+		giveUp := w.Now().Add(2 * time.Minute)
+		for {
+			f := visitor.fetch(site.dest.Hash())
+			w.RunUntil(func() bool { return f.done }, 30*time.Second)
+			if f.done && f.err == nil && bytes.Equal(f.got, page) {
+				b.fetched++
+				break
+			}
+			b.retried++
+			if !w.Now().Before(giveUp) {
+				t.Fatalf("at %v: page %d never came: %v, %d bytes", w.Now(), i, f.err, len(f.got))
+			}
+			f.done = true
+			w.Run(2 * time.Second)
+		}
+		w.Run(5 * time.Second)
 	}
-	d.Send(b.Addr(), []byte("hello"))
-	w.Run(time.Second)
-	if len(second.bytes) != 1 || string(second.bytes[0]) != "198.51.100.2:5" {
-		t.Errorf("got %q", second.bytes)
+}
+
+func TestAPageCrossesASmallNetwork(t *testing.T) {
+	sim.Twice(t, 1, sim.Config{}, func(w *sim.World) {
+		n := newRouterNet(t, w, 8, 3)
+		site, visitor := n.nodes[0].open(t, "site", 2), n.nodes[7].open(t, "visitor", 2)
+		site.serve(t)
+		if !w.RunUntil(func() bool { return site.ready && visitor.ready }, 2*time.Minute) {
+			t.Fatal("not ready after two minutes")
+		}
+		var b browse
+		b.run(t, w, visitor, []*endpoint{site}, w.Now().Add(30*time.Second))
+		t.Logf("at %v: %d pages, %d retries, %d events", w.Now().Sub(sim.Start), b.fetched, b.retried, w.Events())
+	})
+}
+
+func TestFiftyRoutersServePagesWhileSomeDie(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
 	}
-	if len(b.from) != 1 || b.from[0] != d.Addr() {
-		t.Errorf("the source was %v", b.from)
-	}
-	if c := a.DialTCP(netip.Addr{}, netip.MustParseAddrPort("198.51.100.3:5"), &handler{}); c.Local().IsValid() {
-		t.Errorf("local address %v before it opened", c.Local())
-	}
+	sim.Twice(t, 7, sim.Config{Link: sim.Link{Loss: 0.02}}, func(w *sim.World) {
+		n := newRouterNet(t, w, 50, 8)
+		sites := []*endpoint{n.nodes[10].open(t, "one", 3), n.nodes[20].open(t, "two", 3)}
+		visitor := n.nodes[30].open(t, "visitor", 3)
+		for _, s := range sites {
+			s.serve(t)
+		}
+		ready := func() bool { return sites[0].ready && sites[1].ready && visitor.ready }
+		if !w.RunUntil(ready, 3*time.Minute) {
+			t.Fatal("not ready after three minutes")
+		}
+		t.Logf("ready after %v", w.Now().Sub(sim.Start))
+		var b browse
+		b.run(t, w, visitor, sites, sim.Start.Add(4*time.Minute))
+		for i := range 5 { // one in ten, a floodfill among them
+			n.kill(n.nodes[3+11*i])
+		}
+		b.run(t, w, visitor, sites, sim.Start.Add(15*time.Minute))
+		t.Logf("%d pages, %d retries, %d events", b.fetched, b.retried, w.Events())
+		if b.fetched < 60 {
+			t.Errorf("only %d pages", b.fetched)
+		}
+	})
 }

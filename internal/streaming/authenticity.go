@@ -32,13 +32,13 @@ type Sender struct {
 	Hash  data.Hash
 }
 
-// seal appends p to b, signed where its flags demand. SYNs and pings carry
-// the Destination.
+// seal appends p to b, signed where its flags demand. SYNs, pings and RESETs
+// that answer a SYN carry the Destination.
 func (l *Local) seal(b []byte, p *packet, remote *data.Hash) []byte {
 	if !p.has(signed) {
 		return p.append(b)
 	}
-	if p.has(flagSYN | flagEcho) {
+	if p.has(flagSYN|flagEcho) || p.has(flagReset) && p.sequence == 0 {
 		p.flags |= flagFrom
 		p.from = l.Destination.Bytes()
 	}

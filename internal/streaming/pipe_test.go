@@ -191,3 +191,16 @@ func pattern(n int) []byte {
 	}
 	return b
 }
+
+// world is a pair whose second end the path's tap knows.
+type world struct {
+	*sim.World
+	a *end
+}
+
+func newWorldPair(t testing.TB, p *path, b **end) world {
+	t.Helper()
+	w, x, y := newPair(t, 5, config(), p)
+	*b = y
+	return world{w, x}
+}

@@ -87,6 +87,12 @@ func (s *sender) fill(seg *segment) {
 // due returns the next segment that may go out now: first what was lost, then
 // what is new. Nil when there is none.
 func (s *sender) due(now time.Time, established bool) *segment {
+	if s.choked {
+		if !s.stuck() || now.Before(s.probeAt) {
+			return nil
+		}
+		s.probeAt = now.Add(chokeProbe)
+	}
 	full := s.underWay >= s.window.packets()
 	if s.underWay < len(s.flight) {
 		return s.again(full)
@@ -94,16 +100,19 @@ func (s *sender) due(now time.Time, established bool) *segment {
 	if !established || full || !s.hasNew() {
 		return nil
 	}
-	if len(s.flight) > 0 && (s.choked || s.next-s.flight[0].sequence >= uint32(s.window.limit)) {
+	if len(s.flight) > 0 && s.next-s.flight[0].sequence >= uint32(s.window.limit) {
 		return nil // the peer keeps only so much beyond a gap
 	}
-	if s.choked {
-		if now.Before(s.probeAt) {
-			return nil
-		}
-		s.probeAt = now.Add(chokeProbe)
-	}
 	return s.push(0, min(s.waiting.n, s.mtu))
+}
+
+// stuck tells that a choked stream has nothing under way that could show
+// whether it still is, and something to find out with.
+func (s *sender) stuck() bool {
+	if len(s.flight) > 0 {
+		return s.flight[0].lost
+	}
+	return s.hasNew()
 }
 
 // again returns the first segment that was lost, or never sent. The oldest one
@@ -113,7 +122,7 @@ func (s *sender) again(full bool) *segment {
 		if seg.sends > 0 && !seg.lost {
 			continue
 		}
-		if i > 0 && (full || s.choked) {
+		if i > 0 && full {
 			return nil
 		}
 		if seg.sends == 0 { // the SYN
@@ -265,8 +274,8 @@ func (s *sender) holdBack() time.Duration {
 
 // wake is when due may have something although nothing arrives.
 func (s *sender) wake() time.Time {
-	if s.choked && s.hasNew() && len(s.flight) == 0 {
-		return s.probeAt
+	if s.choked && s.stuck() {
+		return earlier(s.deadline(), s.probeAt)
 	}
 	return s.deadline()
 }

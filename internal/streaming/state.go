@@ -55,6 +55,7 @@ type machine struct {
 	receiveID             uint32 // ours: packets to us carry it as sendID
 	sendID                uint32 // the peer's; 0 until known
 	initiator             bool
+	greeted               bool // our SYN was sent
 
 	phase  phase
 	peer   identity // once a packet has proved it
@@ -202,7 +203,10 @@ func (m *machine) output(now time.Time) (p packet, ok bool) {
 	if m.reset {
 		// i2pd heeds a RESET in its turn only.
 		m.reset = false
-		p.sequence, p.flags = m.send.next, flagReset|flagNoAck
+		p.flags = flagReset | flagNoAck
+		if m.greeted {
+			p.sequence = m.send.next
+		}
 		return p, true
 	}
 	if m.phase == over {
@@ -213,6 +217,7 @@ func (m *machine) output(now time.Time) (p packet, ok bool) {
 		m.active = now
 		p.sequence, p.flags, p.payload = seg.sequence, seg.flags, seg.payload
 		if seg.flags&flagSYN != 0 {
+			m.greeted = true
 			p.flags |= flagMaxSize
 			p.maxSize = maxPayload
 		} else if last {

@@ -130,8 +130,12 @@ func (s *Stream) deliver(r *host.Round, from Sender, p *packet) error {
 	if peer.destination != nil && !peer.is(s.remote) {
 		return ErrSignature
 	}
-	if err := p.authentic(r.Now, peer, s.m.peer, from); err != nil {
-		return err
+	// A RESET may be all that ever comes, without its sender's Destination:
+	// then the session is the only proof.
+	if peer.destination != nil || !from.Bound {
+		if err := p.authentic(r.Now, peer, s.m.peer, from); err != nil {
+			return err
+		}
 	}
 	s.m.peer = peer
 	if s.m.input(r.Now, p) {

@@ -5,8 +5,6 @@ import (
 	"io"
 	"testing"
 	"time"
-
-	"allium/internal/host"
 )
 
 // transfer sends n bytes from a to b and returns how long it took.
@@ -71,5 +69,3 @@ func TestWindowFillsAPathWithoutLoss(t *testing.T) {
 		t.Errorf("%.1f MB/s of %.1f", rate/1e6, limit/1e6)
 	}
 }
-
-var _ = host.ErrFull

@@ -112,10 +112,10 @@ func (c *Context) store(r *host.Round, body []byte) bool {
 	// Without a free worker it is as if the message had been lost.
 	c.q.h.Spawn(func(r *host.Round) {
 		for _, s := range c.searching(looksFor) {
+			// What is wrong may come from anybody: the search goes on as if
+			// it had not come.
 			if a, ok := c.take(r, s, entry); ok {
 				c.q.succeed(r, s, a)
-			} else {
-				c.q.mistaken(r, s)
 			}
 		}
 	})

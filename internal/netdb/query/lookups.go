@@ -167,7 +167,10 @@ func (q *Queries) ask(r *host.Round, s *search, to *data.RouterInfo) {
 	q.mu.Unlock()
 	lookup := i2np.DatabaseLookup{Key: s.key, Kind: s.kind, Excluded: excluded}
 	sent := q.h.Spawn(func(r *host.Round) {
-		if s.ctx.lookup(r, to, lookup) != nil {
+		q.mu.Lock()
+		over := s.over
+		q.mu.Unlock()
+		if !over && s.ctx.lookup(r, to, lookup) != nil {
 			q.unsent(s, to)
 		}
 	})
@@ -214,21 +217,6 @@ func (q *Queries) succeed(r *host.Round, s *search, a answer) {
 		q.profiles.LookupAnswered(r.Now, by)
 	}
 	q.finish(r, s, a, nil)
-}
-
-// mistaken notes that a search was answered with what is no answer. The one
-// who did it is known if there was just one to answer.
-func (q *Queries) mistaken(r *host.Round, s *search) {
-	var by data.Hash
-	q.mu.Lock()
-	if w := s.sole(); w != nil {
-		by, w.state = w.to.Hash(), denied
-	}
-	q.mu.Unlock()
-	if !by.IsZero() {
-		q.profiles.LookupFailed(r.Now, by)
-		q.advance(r, s)
-	}
 }
 
 // named takes a reply that has no entry but names floodfills.

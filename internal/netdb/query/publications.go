@@ -127,7 +127,10 @@ func (q *Queries) store(r *host.Round, p *publication) {
 // tell stores the entry with one floodfill.
 func (q *Queries) tell(p *publication, t told) {
 	sent := q.h.Spawn(func(r *host.Round) {
-		if p.ctx.storeAt(r, p, t) != nil {
+		q.mu.Lock()
+		over := p.over
+		q.mu.Unlock()
+		if !over && p.ctx.storeAt(r, p, t) != nil {
 			q.untold(p, t.token)
 		}
 	})
@@ -184,27 +187,35 @@ func (q *Queries) confirm(r *host.Round, c *Context, token uint32) bool {
 	if confirmed == nil {
 		return false
 	}
-	q.profiles.LookupAnswered(r.Now, by)
+	if confirmed.ls == nil {
+		q.profiles.LookupAnswered(r.Now, by)
+	}
 	q.proceed(r, confirmed)
 	return true
 }
 
-// verify looks for the LeaseSet at floodfills that should have it from those
-// that were told. Where there are no others, those that were told are asked.
+// verify looks for the LeaseSet. At first it asks floodfills that should have
+// it from those that were told, if there are any others; in later rounds
+// whoever would be asked by somebody who looks for it, but for those who are
+// doubted: they may be the ones it should have been flooded to.
 func (q *Queries) verify(r *host.Round, p *publication) {
-	q.mu.Lock()
-	avoid := p.names()
-	q.mu.Unlock()
-	others := q.floodfills(r.Now, p.goals[0])
-	if !slices.ContainsFunc(others, func(ri *data.RouterInfo) bool { return !slices.Contains(avoid, ri.Hash()) }) {
-		avoid = nil
-	}
 	s := &search{
 		ctx: p.ctx, key: p.key, kind: i2np.LookupLeaseSet,
-		ends: r.Now.Add(verifyTime), most: verifyAsks, abreast: 1, avoid: avoid,
+		ends: r.Now.Add(verifyTime), most: askMost, abreast: askAbreast,
 		proves: func(ls data.LeaseSetEntry) bool {
 			return !ls.Published().Before(p.ls.Published()) && ls.Verify() == nil
 		},
+	}
+	q.mu.Lock()
+	first, told := p.rounds == 0, p.names()
+	s.avoid = slices.Clone(p.doubted)
+	q.mu.Unlock()
+	if first {
+		s.most, s.abreast = verifyAsks, 1
+		others := q.floodfills(r.Now, p.goals[0])
+		if slices.ContainsFunc(others, func(ri *data.RouterInfo) bool { return !slices.Contains(told, ri.Hash()) }) {
+			s.avoid = told
+		}
 	}
 	q.begin(r, s, func(r *host.Round, _ answer, err error) { q.verified(r, p, err) })
 }
@@ -212,27 +223,32 @@ func (q *Queries) verify(r *host.Round, p *publication) {
 // verified goes on after the search: when the LeaseSet was not found, it is
 // stored with others.
 func (q *Queries) verified(r *host.Round, p *publication, err error) {
-	if err == nil || err == ErrClosed {
-		q.conclude(r, p, err)
-		return
-	}
 	q.mu.Lock()
 	if p.over {
 		q.mu.Unlock()
 		return
 	}
-	liars, again := p.again(r.Now)
+	confirmed, again := p.confirmed(), false
+	if err != nil && err != ErrClosed {
+		again = p.again(r.Now)
+	}
 	q.mu.Unlock()
-	if err == ErrNotFound {
-		for _, h := range liars {
+	for _, h := range confirmed {
+		switch err {
+		case nil:
+			q.profiles.LookupAnswered(r.Now, h)
+		case ErrNotFound:
 			q.profiles.LookupFailed(r.Now, h)
 		}
 	}
-	if !again {
+	switch {
+	case again:
+		q.proceed(r, p)
+	case err == nil || err == ErrClosed:
+		q.conclude(r, p, err)
+	default:
 		q.conclude(r, p, ErrUnverified)
-		return
 	}
-	q.proceed(r, p)
 }
 
 // conclude ends a publication.

@@ -15,8 +15,6 @@ const (
 	ackTime = 4 * time.Second
 	// storeTime bounds one round of stores.
 	storeTime = 60 * time.Second
-	// copies is how many floodfills must confirm, for each day's routing key.
-	copies = 2
 	// maxTold is how many floodfills are told in one round.
 	maxTold = 12
 	// verifyAfter and verifyBy are when a stored LeaseSet is looked for: there
@@ -92,7 +90,7 @@ func (p *publication) step(now time.Time, candidates [][]*data.RouterInfo) (tell
 	}
 	if now.Before(p.ends) {
 		for goal := range p.goals {
-			for p.count(goal, acked)+p.count(goal, waiting) < copies {
+			for p.count(goal, acked)+p.count(goal, waiting) < p.copies() {
 				t := p.next(now, goal, candidates[goal])
 				if t == nil {
 					break
@@ -101,15 +99,13 @@ func (p *publication) step(now time.Time, candidates [][]*data.RouterInfo) (tell
 			}
 		}
 		for goal := range p.goals {
-			if p.count(goal, waiting) > 0 && p.count(goal, acked) < copies {
+			if p.count(goal, waiting) > 0 && p.count(goal, acked) < p.copies() {
 				return tell, fell, goingOn
 			}
 		}
 	}
-	for i := range p.told {
-		if p.told[i].state == acked {
-			return nil, fell, stored
-		}
+	if len(p.confirmed()) > 0 {
+		return nil, fell, stored
 	}
 	return nil, fell, failed
 }
@@ -182,18 +178,26 @@ func (p *publication) acknowledge(token uint32) (by data.Hash, ok bool) {
 	return data.Hash{}, false
 }
 
-// again begins another round with others, if there may be one. It gives those
-// who had confirmed.
-func (p *publication) again(now time.Time) (liars []data.Hash, ok bool) {
+// confirmed are those who have confirmed in this round.
+func (p *publication) confirmed() (all []data.Hash) {
 	for i := range p.told {
 		if p.told[i].state == acked {
-			liars = append(liars, p.told[i].to.Hash())
+			all = append(all, p.told[i].to.Hash())
 		}
 	}
-	if p.rounds++; p.rounds >= maxRounds {
-		return liars, false
-	}
-	p.doubted = append(p.doubted, liars...)
-	p.phase, p.told, p.ends = storing, nil, now.Add(storeTime)
-	return liars, true
+	return all
 }
+
+// again begins another round with others, and more of them. It reports false
+// when there have been enough.
+func (p *publication) again(now time.Time) bool {
+	if p.rounds++; p.rounds >= maxRounds {
+		return false
+	}
+	p.doubted = append(p.doubted, p.confirmed()...)
+	p.phase, p.told, p.ends = storing, nil, now.Add(storeTime)
+	return true
+}
+
+// copies is how many floodfills must confirm, for each day's routing key.
+func (p *publication) copies() int { return 2 * (p.rounds + 1) }

@@ -24,7 +24,7 @@ type state uint8
 const (
 	waiting state = iota
 	silent        // it did not answer in time, or could not be reached
-	denied        // it answered that it has no such entry, or with a wrong one
+	denied        // it answered that it has no such entry
 	acked         // it confirmed a store
 )
 

@@ -24,12 +24,17 @@ const (
 )
 
 // enqueue keeps bytes for the worker, and starts one when there are enough for
-// the next step of the handshake.
-func (s *Session) enqueue(b []byte) {
+// the next step of the handshake. It reports false when they are for nobody
+// but the caller.
+func (s *Session) enqueue(b []byte) bool {
 	s.mu.Lock()
+	if !s.busy && s.state != shaking {
+		s.mu.Unlock()
+		return false
+	}
 	if s.cause != nil {
 		s.mu.Unlock()
-		return
+		return true
 	}
 	limit := pendingShaking
 	if s.framesMayCome {
@@ -48,6 +53,7 @@ func (s *Session) enqueue(b []byte) {
 	case start:
 		s.startWork()
 	}
+	return true
 }
 
 // startWork has a worker go on. busy is set.
@@ -191,12 +197,18 @@ func (s *Session) refuse(r *host.Round, message []byte, err error) {
 func (s *Session) lieLow(err error) {
 	s.mu.Lock()
 	s.end(err)
-	s.state = probed
+	s.state = lyingLow
 	s.drain = random.IntN(maxSwallow)
 	n := len(s.pending)
 	s.pending = nil
 	s.mu.Unlock()
 	s.swallow(n)
+}
+
+func (s *Session) probed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == lyingLow
 }
 
 // swallow counts bytes that mean nothing.

@@ -102,7 +102,7 @@ func (s *Session) schedule(d time.Duration, f func(r *host.Round)) {
 // expire ends a handshake that takes too long.
 func (s *Session) expire(*host.Round) {
 	s.mu.Lock()
-	late := s.state <= probed
+	late := s.state < established
 	if late {
 		s.end(fmt.Errorf("ntcp2: handshake: %w", host.ErrTimeout))
 	}

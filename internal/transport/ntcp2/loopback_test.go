@@ -19,7 +19,12 @@ import (
 func newLoopback(t *testing.T) *node {
 	t.Helper()
 	h := host.New(host.Config{})
-	t.Cleanup(func() { must(t, h.Close()) })
+	t.Cleanup(func() {
+		must(t, h.Close())
+		if h.Panics() > 0 {
+			t.Error("a handler panicked")
+		}
+	})
 	n := &node{tb: t, host: h}
 	ready := make(chan struct{})
 	l, err := h.ListenTCP(netip.MustParseAddrPort("127.0.0.1:0"), func(r *host.Round, s host.Stream) host.StreamHandler {
@@ -59,8 +64,9 @@ func TestSessionsUnderRealConcurrency(t *testing.T) {
 			})
 		}
 	}
-	flood(a, a.dial(b))
+	s := a.dial(b)
 	eventually(t, "a session", func() bool { return b.count(func() int { return len(b.sessions) }) == 1 })
+	flood(a, s)
 	flood(b, b.sessions[0])
 	sending.Wait()
 	for _, n := range []*node{a, b} {

@@ -73,7 +73,7 @@ type state uint8
 
 const (
 	shaking     state = iota // connecting, or in the handshake
-	probed                   // message 1 was wrong: reads on and answers nothing
+	lyingLow                 // message 1 was wrong: reads on and answers nothing
 	established              // messages are exchanged
 	ending                   // a Termination is to be sent
 	over                     // nothing more is sent
@@ -138,14 +138,9 @@ func (l link) Opened(*host.Round) {
 func (l link) Data(r *host.Round, b []byte) {
 	s := l.s
 	s.wireIn.Add(uint64(len(b)))
-	s.mu.Lock()
-	waits := s.busy || s.state == shaking
-	silent := s.state == probed
-	s.mu.Unlock()
 	switch {
-	case waits:
-		s.enqueue(b)
-	case silent:
+	case s.enqueue(b):
+	case s.probed():
 		s.swallow(len(b))
 	default:
 		s.receive(r, b)

@@ -1,11 +1,23 @@
 package pool
 
-import "allium/internal/random"
+import (
+	"allium/internal/random"
+	"allium/internal/tunnel"
+	"allium/internal/tunnel/build"
+)
 
 // Config is how many tunnels of which length a pool keeps.
 type Config struct {
 	Inbound  Direction `help:"tunnels towards us"`
 	Outbound Direction `help:"tunnels away from us"`
+}
+
+// of is the half of it for one direction.
+func (c *Config) of(d build.Direction) Direction {
+	if d == build.Inbound {
+		return c.Inbound
+	}
+	return c.Outbound
 }
 
 // Direction is the half of it for one direction.
@@ -19,10 +31,8 @@ type Direction struct {
 	Quantity int `default:"3" min:"1" max:"16" help:"how many tunnels at a time"`
 }
 
-// maxLength is the longest tunnel there is.
-const maxLength = 7
-
-// draw is the length of the next tunnel: never none unless that is asked for.
+// draw is the length of the next tunnel of a direction that has hops: one at
+// least.
 func (d Direction) draw() int {
 	n := d.Length
 	switch {
@@ -31,6 +41,5 @@ func (d Direction) draw() int {
 	case d.Variance < 0:
 		n += random.IntN(2*-d.Variance+1) + d.Variance
 	}
-	least := min(d.Length, 1)
-	return min(max(n, least), maxLength)
+	return min(max(n, 1), tunnel.MaxHops)
 }

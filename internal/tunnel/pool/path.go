@@ -3,8 +3,8 @@ package pool
 import (
 	"crypto/sha256"
 	"errors"
-	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"allium/internal/data"
@@ -33,12 +33,16 @@ type RouterInfos interface {
 	Select(keep func(*data.RouterInfo) bool) []*data.RouterInfo
 }
 
-// Selector chooses the hops of tunnels.
+// Selector chooses the hops of tunnels. Safe for concurrent use.
 type Selector struct {
 	cfg      PathConfig
 	self     data.Hash
 	known    RouterInfos
 	profiles Profiles
+
+	mu         sync.Mutex
+	candidates []*candidate
+	lookedAt   time.Time
 }
 
 // NewSelector makes a Selector for the router self.
@@ -46,142 +50,92 @@ func NewSelector(cfg PathConfig, self data.Hash, known RouterInfos, profiles Pro
 	return &Selector{cfg: cfg, self: self, known: known, profiles: profiles}
 }
 
-// hops chooses the hops of a tunnel, in the order messages travel. It fails
-// with ErrNoPeers.
-func (s *Selector) hops(now time.Time, d build.Direction, length int, key *[32]byte) ([]build.Hop, error) {
-	candidates := s.known.Select(s.eligible)
-	var chosen []*data.RouterInfo
-	for _, strict := range []bool{true, false} {
-		chosen = s.choose(now, candidates, length, strict)
-		if len(chosen) == length {
-			break
-		}
-	}
-	if len(chosen) < length || length == 0 {
+// hops chooses the hops of a tunnel, in the order messages travel: length of
+// them, or fewer but least if there are no more. It fails with ErrNoPeers.
+func (s *Selector) hops(now time.Time, d build.Direction, least, length int, key *[32]byte) ([]build.Hop, error) {
+	chosen := s.choose(now, length)
+	if len(chosen) < least {
 		return nil, ErrNoPeers
 	}
 	if key != nil {
 		order(chosen, key)
+	} else {
+		random.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 	}
 	if d == build.Inbound {
 		slices.Reverse(chosen) // the same router is next to us both ways
 	}
 	hops := make([]build.Hop, len(chosen))
-	for i, ri := range chosen {
-		encryption, _ := ri.Identity().X25519()
-		hops[i] = build.Hop{Hash: ri.Hash(), Key: encryption}
+	for i, c := range chosen {
+		hops[i] = c.hop
 	}
 	return hops, nil
 }
 
-// eligible tells routers that may be hops at all.
-func (s *Selector) eligible(ri *data.RouterInfo) bool {
-	version, ok := ri.Version()
-	if _, x25519 := ri.Identity().X25519(); !ok || !x25519 || version < s.cfg.MinVersion {
-		return false
+// reluctance is how unwilling we are to choose a router. Others come first.
+type reluctance int
+
+const (
+	gladly  reluctance = iota
+	slow               // it shares little, has some load, or has to be introduced
+	loaded             // it asks to be spared
+	resting            // it has failed of late
+	reluctances
+
+	never = reluctances // it is banned
+)
+
+func (s *Selector) reluctance(now time.Time, c *candidate) reluctance {
+	switch {
+	case s.profiles.Banned(now, c.hop.Hash):
+		return never
+	case !s.profiles.Usable(now, c.hop.Hash):
+		return resting
 	}
-	c := ri.Capabilities()
-	if ri.Hash() == s.self || c.Bandwidth == 0 || c.Hidden || c.Congestion == data.RejectsTunnels {
-		return false
-	}
-	if len(s.cfg.Peers) > 0 && !slices.Contains(s.cfg.Peers, ri.Hash()) {
-		return false
-	}
-	return dialable(ri)
+	return c.says
 }
 
-// dialable tells routers that can be connected to over NTCP2.
-func dialable(ri *data.RouterInfo) bool {
-	for _, a := range ri.Addresses() {
-		if _, ok := a.AddrPort(); !ok || a.Style != data.StyleNTCP2 || !a.SpeaksV2() {
-			continue
-		}
-		_, key := a.StaticKey()
-		_, iv := a.IV()
-		if key && iv {
-			return true
-		}
-	}
-	return false
-}
-
-// choose draws length routers that may be together in one tunnel. Strict
-// leaves out those that are slow, loaded or have failed of late.
-func (s *Selector) choose(now time.Time, candidates []*data.RouterInfo, length int, strict bool) []*data.RouterInfo {
-	pool := make([]*data.RouterInfo, 0, len(candidates))
-	for _, ri := range candidates {
-		if !strict || s.preferred(now, ri) {
-			pool = append(pool, ri)
-		}
-	}
-	var chosen []*data.RouterInfo
-	for len(chosen) < length && len(pool) > 0 {
-		i := s.better(now, pool)
-		ri := pool[i]
-		pool[i] = pool[len(pool)-1]
-		pool = pool[:len(pool)-1]
-		if s.cfg.AnySubnet || !sharesSubnet(ri, chosen) {
-			chosen = append(chosen, ri)
+// choose draws up to length routers that may be together in one tunnel. Each
+// is asked about when it is drawn, so that the cost does not grow with how
+// many there are.
+func (s *Selector) choose(now time.Time, length int) (chosen []*candidate) {
+	var left [reluctances][]*candidate
+	left[gladly] = slices.Clone(s.eligible(now))
+	for at := range reluctances {
+		rest := left[at]
+		for len(rest) > 0 && len(chosen) < length {
+			i := s.better(now, rest)
+			c := rest[i]
+			last := len(rest) - 1
+			rest[i], rest = rest[last], rest[:last]
+			switch of := s.reluctance(now, c); {
+			case of == never:
+			case of > at:
+				left[of] = append(left[of], c)
+			case c.fits(chosen, s.cfg.AnySubnet):
+				chosen = append(chosen, c)
+			}
 		}
 	}
 	return chosen
 }
 
-// preferred tells routers that are likely to accept and to carry well.
-func (s *Selector) preferred(now time.Time, ri *data.RouterInfo) bool {
-	c := ri.Capabilities()
-	slow := c.Bandwidth == 'K' || c.Bandwidth == 'L'
-	return !slow && c.Congestion != data.HighCongestion && !c.Unreachable && s.profiles.Usable(now, ri.Hash())
-}
-
 // better draws two and gives the index of the one with the higher score: the
-// good are chosen more often, and none always.
-func (s *Selector) better(now time.Time, pool []*data.RouterInfo) int {
-	i, j := random.IntN(len(pool)), random.IntN(len(pool))
-	if s.profiles.Score(now, pool[j].Hash()) > s.profiles.Score(now, pool[i].Hash()) {
+// good are chosen more often, and none much more than others as good.
+func (s *Selector) better(now time.Time, all []*candidate) int {
+	i, j := random.IntN(len(all)), random.IntN(len(all))
+	if s.profiles.Score(now, all[j].hop.Hash) > s.profiles.Score(now, all[i].hop.Hash) {
 		return j
 	}
 	return i
 }
 
-// sharesSubnet tells whether any two published addresses are of one subnet:
-// the first 16 bits of IPv4 and 32 of IPv6, which one operator may well own.
-func sharesSubnet(ri *data.RouterInfo, others []*data.RouterInfo) bool {
-	for _, other := range others {
-		for _, a := range subnets(ri) {
-			if slices.Contains(subnets(other), a) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func subnets(ri *data.RouterInfo) []netip.Prefix {
-	var all []netip.Prefix
-	for _, a := range ri.Addresses() {
-		addr, ok := a.Host()
-		if !ok {
-			continue
-		}
-		bits := 16
-		if addr.Is6() {
-			bits = 32
-		}
-		if p, err := addr.Prefix(bits); err == nil {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // order sorts routers by the hash of a secret key and their own: a router
 // always stands on the same side of another in all tunnels of a context, so
 // that none can learn from changing neighbours how near it is to the creator.
-func order(chosen []*data.RouterInfo, key *[32]byte) {
-	rank := func(ri *data.RouterInfo) data.Hash {
-		h := ri.Hash()
-		return sha256.Sum256(append(key[:len(key):len(key)], h[:]...))
+func order(chosen []*candidate, key *[32]byte) {
+	rank := func(c *candidate) data.Hash {
+		return sha256.Sum256(append(key[:len(key):len(key)], c.hop.Hash[:]...))
 	}
-	slices.SortFunc(chosen, func(a, b *data.RouterInfo) int { return rank(a).Compare(rank(b)) })
+	slices.SortFunc(chosen, func(a, b *candidate) int { return rank(a).Compare(rank(b)) })
 }

@@ -8,21 +8,33 @@ import (
 	"allium/internal/tunnel"
 )
 
+// spareGateways is how many gateways a shipment keeps for use again, each with
+// up to 128 KB.
+const spareGateways = 8
+
 // shipment is what one round has for and from our tunnels. At the round's end
-// the layers of all of it are undone side by side.
+// the layers of all of it are undone side by side. Used again it allocates
+// nothing.
 type shipment struct {
-	b       *Builder
 	batch   tunnel.Batch
 	arrived []arrival
 	leaving []departure
 	spare   []*tunnel.Gateway
+
+	// opened takes what comes out of from in the round r.
+	opened func(d tunnel.Delivery, m i2np.Message)
+	from   *Inbound
+	r      *host.Round
 }
 
+// arrival is a message that came through an inbound tunnel, lent for the
+// round.
 type arrival struct {
 	in      *Inbound
 	message i2np.TunnelData
 }
 
+// departure is what leaves through an outbound tunnel.
 type departure struct {
 	out     *Outbound
 	gateway *tunnel.Gateway
@@ -30,7 +42,11 @@ type departure struct {
 }
 
 // NewBatch implements host.Gatherer.
-func (b *Builder) NewBatch() host.Ender { return &shipment{b: b} }
+func (b *Builder) NewBatch() host.Ender {
+	s := new(shipment)
+	s.opened = func(d tunnel.Delivery, m i2np.Message) { s.from.deliver(s.r, d, m) }
+	return s
+}
 
 // open adds a message that came through an inbound tunnel. It is lent for the
 // round.
@@ -45,12 +61,11 @@ func (s *shipment) add(out *Outbound, d tunnel.Delivery, m i2np.Message) error {
 			return s.leaving[i].gateway.Add(d, m)
 		}
 	}
-	g := tunnel.NewGateway
 	var gateway *tunnel.Gateway
 	if n := len(s.spare); n > 0 {
 		gateway, s.spare = s.spare[n-1], s.spare[:n-1]
 	} else {
-		gateway = g()
+		gateway = tunnel.NewGateway()
 	}
 	s.leaving = append(s.leaving, departure{out: out, gateway: gateway})
 	return gateway.Add(d, m)
@@ -72,19 +87,12 @@ func (s *shipment) receive(r *host.Round) {
 	}
 	s.batch.Run()
 	for _, a := range arrived {
-		ctx := &a.in.lifetime.pool.ctx
-		err := a.in.end.Push(r.Now, a.message, func(d tunnel.Delivery, m i2np.Message) {
-			if d.Kind != tunnel.Local {
-				// Nothing that came down a tunnel of ours goes on to others.
-				s.b.dropped.Add(1)
-				return
-			}
-			ctx.Deliver(r, m)
-		})
-		if err != nil {
-			s.b.dropped.Add(1)
+		s.from, s.r = a.in, r
+		if a.in.end.Push(r.Now, a.message, s.opened) != nil {
+			a.in.lifetime.pool.unwanted.Add(1)
 		}
 	}
+	s.from, s.r = nil, nil
 	if s.arrived == nil {
 		clear(arrived)
 		s.arrived = arrived[:0]
@@ -95,7 +103,7 @@ func (s *shipment) receive(r *host.Round) {
 // it out in the clear, and sends it.
 func (s *shipment) ship(r *host.Round) {
 	leaving := s.leaving
-	s.leaving = nil
+	s.leaving = nil // sending may tell somebody who sends
 	for i := range leaving {
 		l := &leaving[i]
 		l.packed = l.gateway.Flush(l.out.next)
@@ -106,22 +114,30 @@ func (s *shipment) ship(r *host.Round) {
 	s.batch.Run()
 	for i := range leaving {
 		l := &leaving[i]
-		for _, message := range l.packed {
-			m := i2np.Message{
-				Type:       i2np.TypeTunnelData,
-				ID:         random.Nonzero32(),
-				Expiration: r.Now.Add(messageLife),
-				Body:       message,
-			}
-			if s.b.send(r, l.out.hops[0], m, bandwidth.Own) != nil {
-				s.b.unsent.Add(1)
-			}
-		}
+		l.send(r)
 		l.gateway.Reset()
-		s.spare = append(s.spare, l.gateway)
+		if len(s.spare) < spareGateways {
+			s.spare = append(s.spare, l.gateway)
+		}
 	}
 	if s.leaving == nil {
 		clear(leaving)
 		s.leaving = leaving[:0]
+	}
+}
+
+// send sends what is packed to the first hop.
+func (l *departure) send(r *host.Round) {
+	p := l.out.lifetime.pool
+	for _, message := range l.packed {
+		m := i2np.Message{
+			Type:       i2np.TypeTunnelData,
+			ID:         random.Nonzero32(),
+			Expiration: r.Now.Add(messageLife),
+			Body:       message,
+		}
+		if p.b.send(r, l.out.hops[0], m, bandwidth.Own) != nil {
+			p.unsent.Add(1)
+		}
 	}
 }

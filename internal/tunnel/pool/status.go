@@ -1,22 +1,23 @@
 package pool
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
+	"allium/internal/data"
 	"allium/internal/tunnel/build"
 )
 
 // Cause is why a build failed, in words for people. Empty for success.
 type Cause string
 
-// The causes. A refusal names its hop and code as well.
+// The causes. A refusal names its hop and code instead.
 const (
 	CauseNoAnswer    Cause = "no answer"
 	CauseUnreachable Cause = "first hop unreachable"
 	CauseTampered    Cause = "answer tampered with"
+	CauseBadKey      Cause = "hop with a bad key"
 	CauseNoPeers     Cause = "not enough peers"
 	CauseNoRoute     Cause = "no tunnel for the request"
 	CauseBusy        Cause = "too busy"
@@ -26,6 +27,9 @@ func refusedBy(hop int, code build.Code) Cause {
 	return Cause(fmt.Sprintf("refused by hop %d with code %d", hop+1, code))
 }
 
+// local tells causes for which nobody else was bothered.
+func (c Cause) local() bool { return c == CauseNoPeers || c == CauseNoRoute || c == CauseBusy }
+
 // DirectionStats counts the builds of one direction.
 type DirectionStats struct {
 	Built int `json:"built"`
@@ -34,7 +38,7 @@ type DirectionStats struct {
 	Failed int `json:"failed"`
 	// Causes is why builds failed, by the words of Cause.
 	Causes map[Cause]int `json:"causes,omitempty"`
-	// Dropped tunnels stood, and failed their tests later.
+	// Dropped tunnels stood, and were found not to work later.
 	Dropped int `json:"dropped"`
 }
 
@@ -59,6 +63,17 @@ type Status struct {
 	// RTT is the median round trip of the tunnels' last tests, outbound and
 	// inbound together.
 	RTT time.Duration `json:"rtt_ns"`
+	// Tunnels are those that are usable, the oldest first.
+	Tunnels []TunnelStatus `json:"tunnels"`
+}
+
+// TunnelStatus is the state of one tunnel.
+type TunnelStatus struct {
+	Hops     []string      `json:"hops"` // hashes, in the order messages travel
+	Expires  time.Time     `json:"expires"`
+	Working  bool          `json:"working"`
+	RTT      time.Duration `json:"rtt_ns"` // of its last test; 0 untested
+	Messages uint64        `json:"messages"`
 }
 
 // PoolStatus is the state of a pool.
@@ -70,13 +85,20 @@ type PoolStatus struct {
 		Passed int `json:"passed"`
 		Failed int `json:"failed"`
 	} `json:"tests"`
+	// Unwanted is what came for inbound tunnels and was no good, Unsent the
+	// tunnel messages that the first hop was not given.
+	Unwanted uint64 `json:"unwanted"`
+	Unsent   uint64 `json:"unsent"`
 }
 
 // Status tells how the pool is at now.
 func (p *Pool) Status(now time.Time) PoolStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := PoolStatus{Name: p.ctx.Name, Inbound: p.in.status(now), Outbound: p.out.status(now)}
+	s := PoolStatus{
+		Name: p.ctx.Name, Inbound: p.in.status(now), Outbound: p.out.status(now),
+		Unwanted: p.unwanted.Load(), Unsent: p.unsent.Load(),
+	}
 	s.Tests.Passed, s.Tests.Failed = p.tests.passed, p.tests.failed
 	return s
 }
@@ -90,7 +112,16 @@ func (s *side[T]) status(now time.Time) Status {
 	var rtts []time.Duration
 	for _, t := range s.tunnels {
 		l := t.life()
-		if l.usable(now) && l.failures == 0 {
+		if !l.usable(now) {
+			continue
+		}
+		hops, messages := t.carried()
+		one := TunnelStatus{Expires: l.expires, Working: l.strikes == 0, RTT: l.rtt, Messages: messages}
+		for _, hop := range hops {
+			one.Hops = append(one.Hops, hop.String())
+		}
+		st.Tunnels = append(st.Tunnels, one)
+		if one.Working {
 			st.Good++
 		}
 		if l.rtt > 0 {
@@ -103,12 +134,8 @@ func (s *side[T]) status(now time.Time) Status {
 	return st
 }
 
-// sortFlights puts builds into an order that does not depend on a map.
-func sortFlights(all []*flight) {
-	slices.SortFunc(all, func(a, b *flight) int { return cmp.Compare(a.build.MessageID(), b.build.MessageID()) })
-}
+// carried is where the tunnel goes and how many messages it was given.
+func (o *Outbound) carried() ([]data.Hash, uint64) { return o.hops, o.sent.Load() }
 
-// sortProbes does the same for tests.
-func sortProbes(all []*probe) {
-	slices.SortFunc(all, func(a, b *probe) int { return cmp.Compare(a.out.next, b.out.next) })
-}
+// carried is where the tunnel goes and how many tunnel messages came.
+func (i *Inbound) carried() ([]data.Hash, uint64) { return i.hops, i.received.Load() }

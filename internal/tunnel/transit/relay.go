@@ -55,7 +55,11 @@ type entrance struct {
 }
 
 // NewBatch implements host.Gatherer.
-func (t *Transit) NewBatch() host.Ender { return &haul{t: t} }
+func (t *Transit) NewBatch() host.Ender {
+	s := &haul{t: t}
+	s.ids.used = len(s.ids.drawn)
+	return s
+}
 
 // tooMuch draws whether a message must go because limits are near. They are
 // asked once a round: what one round brings is little.
@@ -218,15 +222,14 @@ func (s *haul) wrap(r *host.Round, h *hop, d tunnel.Delivery, m i2np.Message) {
 // ids are random message IDs, drawn many at a time.
 type ids struct {
 	drawn [64 * 4]byte
-	used  int
-	begun bool
+	used  int // bytes; all of them at first
 }
 
 func (d *ids) next() uint32 {
 	for {
-		if !d.begun || d.used == len(d.drawn) {
+		if d.used == len(d.drawn) {
 			random.Fill(d.drawn[:])
-			d.begun, d.used = true, 0
+			d.used = 0
 		}
 		id := binary.LittleEndian.Uint32(d.drawn[d.used:])
 		d.used += 4
