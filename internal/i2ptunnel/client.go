@@ -12,17 +12,19 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"allium"
 )
 
 // ClientConfig describes a client tunnel.
 type ClientConfig struct {
 	// Listen is the local address programs connect to.
-	Listen netip.AddrPort `help:"local address programs connect to" restart:"true"`
+	Listen netip.AddrPort
 	// Target is host:port of the Destination: a name from the address book, a
 	// .b32.i2p address, or a whole Destination in base64.
-	Target string `help:"destination and port, such as irc.example.i2p:6667"`
+	Target string
 	// Timeout bounds reaching the Destination.
-	Timeout time.Duration `default:"90s" min:"1s" max:"10m" help:"longest wait for a connection to the destination"`
+	Timeout time.Duration
 }
 
 // Dialer opens connections over I2P; *allium.Session is one.
@@ -40,7 +42,8 @@ type Client struct {
 	stop     context.CancelFunc
 }
 
-// ListenClient opens the tunnel's local port and begins to serve it.
+// ListenClient opens the tunnel's local port and begins to serve it. Errors
+// are those of net.SplitHostPort for the target and of net.Listen.
 func ListenClient(cfg ClientConfig, dial Dialer, log *slog.Logger) (*Client, error) {
 	if _, _, err := net.SplitHostPort(cfg.Target); err != nil {
 		return nil, err
@@ -72,7 +75,9 @@ func (c *Client) join(ctx context.Context, local net.Conn) {
 	remote, err := c.dial.DialContext(ctx, "i2p", c.cfg.Target)
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
-			c.log.Warn("client tunnel: destination not reached", "listen", c.listener.Addr(), "err", err)
+			c.log.Warn("client tunnel: destination not reached", "listen", c.listener.Addr(), "cause", cause(err))
+			// Addresses of destinations are for debugging alone.
+			c.log.Debug("client tunnel: destination not reached", "target", c.cfg.Target, "err", err)
 		}
 		reset(local)
 		return
@@ -80,11 +85,16 @@ func (c *Client) join(ctx context.Context, local net.Conn) {
 	c.joints.join(local, remote)
 }
 
-// reset ends a local connection so that the program sees a failure instead of
-// an orderly end without data.
-func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+// cause is why a Destination was not reached, without its address.
+func cause(err error) string {
+	for _, known := range []error{allium.ErrNameUnknown, allium.ErrNoLeaseSet, allium.ErrNotReady, allium.ErrRefused} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
 	}
-	_ = conn.Close()
+	var slow net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout() {
+		return "no answer in time"
+	}
+	return "connection failed"
 }

@@ -60,15 +60,29 @@ func (j *joints) join(a, b net.Conn) {
 }
 
 // oneWay copies until from ends, then closes the writing half of to. A
-// failure ends both, or the other direction would wait for ever.
+// failure resets both: the other direction would wait for ever, and nobody
+// should take a cut answer for a whole one.
 func oneWay(to, from net.Conn) {
 	_, err := io.Copy(to, from)
-	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
+	half, ok := to.(interface{ CloseWrite() error })
+	switch {
+	case err != nil:
+		reset(to)
+		reset(from)
+	case ok:
 		_ = half.CloseWrite()
-		return
+	default:
+		_ = to.Close()
 	}
-	_ = to.Close()
-	_ = from.Close()
+}
+
+// reset ends a connection so that its peer sees a failure instead of an
+// orderly end, where the connection can tell the two apart.
+func reset(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // keep remembers a connection for close, or closes it at once and reports
@@ -87,6 +101,7 @@ func (j *joints) keep(conn net.Conn) bool {
 	return true
 }
 
+// end closes a connection and forgets it.
 func (j *joints) end(conn net.Conn) {
 	j.mu.Lock()
 	delete(j.conns, conn)

@@ -10,9 +10,9 @@ import (
 // ServerConfig describes a server tunnel.
 type ServerConfig struct {
 	// Target is the local service, host:port.
-	Target string `help:"local service, such as 127.0.0.1:8080"`
+	Target string
 	// Timeout bounds reaching the local service.
-	Timeout time.Duration `default:"10s" min:"100ms" max:"5m" help:"longest wait for a connection to the local service"`
+	Timeout time.Duration
 }
 
 // Server is a running server tunnel.
@@ -25,7 +25,8 @@ type Server struct {
 }
 
 // Serve joins every connection that listener accepts (of an allium.Session,
-// as a rule) to the local service. It owns the listener from then on.
+// as a rule) to the local service. It owns the listener from then on, unless
+// it fails, for a target that is not host:port.
 func Serve(cfg ServerConfig, listener net.Listener, log *slog.Logger) (*Server, error) {
 	if _, _, err := net.SplitHostPort(cfg.Target); err != nil {
 		return nil, err
@@ -48,8 +49,10 @@ func (s *Server) join(ctx context.Context, remote net.Conn) {
 	dialer := net.Dialer{Timeout: s.cfg.Timeout}
 	local, err := dialer.DialContext(ctx, "tcp", s.cfg.Target)
 	if err != nil {
-		s.log.Warn("server tunnel: local service not reached", "target", s.cfg.Target, "err", err)
-		_ = remote.Close()
+		if ctx.Err() == nil {
+			s.log.Warn("server tunnel: local service not reached", "target", s.cfg.Target, "err", err)
+		}
+		reset(remote)
 		return
 	}
 	s.joints.join(remote, local)

@@ -22,6 +22,9 @@ type Addr struct {
 // Network is "i2p".
 func (a Addr) Network() string { return "i2p" }
 
+// HashPort is both parts of it.
+func (a Addr) HashPort() (data.Hash, uint16) { return a.Hash, a.Port }
+
 // String is host:port with the .b32.i2p name of the Destination.
 func (a Addr) String() string { return hostPort(a.Hash, a.Port) }
 

@@ -174,9 +174,13 @@ func (f *forger) open(id uint32) wirePacket {
 	if err := f.send(f.syn(id)); err != nil {
 		f.t.Fatal(err)
 	}
-	answer := f.last()
+	if len(f.got) == 0 {
+		f.t.Fatal("the SYN was not answered")
+	}
+	answer := f.got[0]
 	if answer.flags&syn == 0 || answer.sendID != id || answer.receiveID == 0 || answer.ackThrough != 0 || answer.flags&noAck != 0 {
-		f.t.Fatalf("the answer to the SYN is %+v", answer)
+		f.t.Fatalf("the answer to the SYN has flags %x, ids %d and %d, and acknowledges %d",
+			answer.flags, answer.sendID, answer.receiveID, answer.ackThrough)
 	}
 	p := wirePacket{sendID: answer.receiveID, receiveID: id, key: f.local.Key}
 	f.w.Run(100 * time.Millisecond)

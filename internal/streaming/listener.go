@@ -2,6 +2,7 @@ package streaming
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -32,6 +33,13 @@ func (ss *Streams) Listen(port uint16) (*Listener, error) {
 		return nil, err
 	}
 	l.stop = stop
+	ss.mu.Lock()
+	ended := ss.closed
+	ss.faces = append(ss.faces, l)
+	ss.mu.Unlock()
+	if ended {
+		l.end()
+	}
 	return l, nil
 }
 
@@ -67,21 +75,25 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // Close implements [net.Listener]. Streams that were not accepted are reset.
 func (l *Listener) Close() error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil
-	}
-	l.closed = true
-	waiting := l.backlog
-	l.backlog = nil
-	l.mu.Unlock()
-	l.change.Broadcast()
-	l.stop()
-	for _, c := range waiting {
+	l.ss.mu.Lock()
+	l.ss.faces = slices.DeleteFunc(l.ss.faces, func(other *Listener) bool { return other == l })
+	l.ss.mu.Unlock()
+	for _, c := range l.end() {
 		l.ss.h.Do(c.s.Reset)
 	}
 	return nil
+}
+
+// end wakes who waits in Accept and gives the streams nobody accepted.
+func (l *Listener) end() []*Conn {
+	l.mu.Lock()
+	unaccepted := l.backlog
+	l.backlog = nil
+	l.closed = true
+	l.mu.Unlock()
+	l.change.Broadcast()
+	l.stop()
+	return unaccepted
 }
 
 // Addr implements [net.Listener].

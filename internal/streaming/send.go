@@ -238,12 +238,12 @@ func (s *sender) choke(now time.Time) {
 // probe sends a packet only to have it acknowledged: an empty one, or the
 // CLOSE again, after which there are no numbers.
 func (s *sender) probe() {
+	flags := uint16(0)
 	if s.closed {
 		s.next--
-		s.push(flagClose, 0)
-		return
+		flags = flagClose
 	}
-	s.push(0, 0)
+	s.push(flags, 0).lost = true
 }
 
 // deadline is when the oldest segment under way counts as lost. Zero when
@@ -305,7 +305,11 @@ func (s *sender) timeouts(now time.Time) bool {
 // saidGoodbye tells that only a CLOSE is left and has been sent as often as
 // one that nobody may acknowledge is.
 func (s *sender) saidGoodbye() bool {
-	return s.closed && len(s.flight) == 1 && s.flight[0].lost && s.flight[0].sends >= maxGoodbyes
+	if len(s.flight) != 1 || s.hasNew() {
+		return false
+	}
+	seg := s.flight[0]
+	return seg.flags&flagClose != 0 && seg.lost && seg.sends >= maxGoodbyes
 }
 
 // drop forgets everything that waits.

@@ -328,7 +328,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 		})
 		return hash
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("the runs differ")
 	}
 }

@@ -66,6 +66,7 @@ type Streams struct {
 	theirs    map[theirID]*Stream
 	perPeer   map[data.Hash]int // streams they opened
 	listeners map[uint16]accept
+	faces     []*Listener // what Close ends
 	pings     map[uint32]ping
 	strays    []stray
 	syns      *replay.Filter
@@ -317,9 +318,14 @@ func (ss *Streams) Close(r *host.Round) {
 	open := slices.Collect(maps.Values(ss.byID))
 	clear(ss.listeners)
 	clear(ss.pings)
+	faces := ss.faces
+	ss.faces = nil
 	ss.strays = nil
 	ss.mu.Unlock()
 	slices.SortFunc(open, func(a, b *Stream) int { return cmp.Compare(a.m.receiveID, b.m.receiveID) })
+	for _, l := range faces {
+		l.end()
+	}
 	for _, s := range open {
 		s.Reset(r)
 	}

@@ -101,8 +101,8 @@ func (c *Context) searchReply(r *host.Round, body []byte) bool {
 // store takes an entry. Its signature is checked by a worker.
 func (c *Context) store(r *host.Round, body []byte) bool {
 	entry, err := i2np.ParseDatabaseStore(body)
-	if err != nil {
-		return false
+	if err != nil || entry.ReplyToken != 0 {
+		return false // answers have no token: somebody publishes
 	}
 	looksFor := func(s *search) bool { return s.looksFor(entry.Key, entry.Type.LeaseSet()) }
 	if len(c.searching(looksFor)) == 0 {

@@ -40,7 +40,7 @@ func (q *Queries) RouterInfo(r *host.Round, key data.Hash, done func(r *host.Rou
 	}
 	s := &search{
 		ctx: c, key: key, kind: i2np.LookupRouterInfo,
-		ends: r.Now.Add(routerInfoTime), most: askMost, abreast: askAbreast,
+		ends: r.Now.Add(routerInfoTime), most: askMost, abreast: askAbreast, missing: true,
 	}
 	q.begin(r, s, func(r *host.Round, a answer, err error) { done(r, a.router, err) })
 }
@@ -51,6 +51,7 @@ func (q *Queries) fetch(r *host.Round, key, hint data.Hash, done func(r *host.Ro
 	s := &search{
 		ctx: q.ownContext(), key: key, kind: i2np.LookupRouterInfo,
 		ends: r.Now.Add(sideTime), most: askMostSide, abreast: 1, first: hint, side: true,
+		missing: q.db.RouterInfo(key) == nil,
 	}
 	if s.ctx == nil {
 		done(r)
@@ -116,6 +117,12 @@ func (q *Queries) enter(now time.Time, s *search, done func(r *host.Round, a ans
 
 // advance moves a search on.
 func (q *Queries) advance(r *host.Round, s *search) {
+	if s.missing {
+		if ri := q.db.RouterInfo(s.key); ri != nil {
+			q.finish(r, s, answer{router: ri}, nil)
+			return
+		}
+	}
 	held := !s.ctx.ready(r.Now)
 	var candidates []*data.RouterInfo
 	if !held {

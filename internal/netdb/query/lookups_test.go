@@ -39,6 +39,35 @@ func TestRouterInfoIsFoundAndKept(t *testing.T) {
 	}
 }
 
+func TestSearchEndsWhenTheRouterInfoComesFromElsewhere(t *testing.T) {
+	n := newNetwork(t, 17, 1, 2)
+	x, wanted := n.nodes[1].start(), n.nodes[2]
+	n.know(x, n.nodes[0])
+	n.nodes[0].dead = true
+	res := x.routerInfo(wanted.hash)
+	n.w.Run(time.Second)
+	n.know(x, wanted)
+	if n.wait(res, time.Second); res.err != nil || res.ri != wanted.info {
+		t.Error(res.err)
+	}
+}
+
+// Who publishes while we search has not answered us, and wants his answer.
+func TestStoreWithTokenIsNoAnswer(t *testing.T) {
+	n := newNetwork(t, 18, 1, 1)
+	n.knowAll(n.nodes...)
+	n.nodes[0].dead = true
+	c := n.nodes[1].start().open(nil)
+	d := newDestination(t)
+	c.leaseSet(d.hash())
+	s := i2np.DatabaseStore{Key: d.hash(), Type: i2np.StoreLeaseSet2, ReplyToken: 1, Data: d.leaseSet(t, n.w.Now()).Bytes()}
+	c.node.h.Do(func(r *host.Round) {
+		if c.Handle(r, i2np.Message{Type: i2np.TypeDatabaseStore, Body: s.Append(nil)}) {
+			t.Error("taken")
+		}
+	})
+}
+
 func TestSearchFollowsFloodfillsItHearsOf(t *testing.T) {
 	n := newNetwork(t, 2, 8, 1)
 	n.knowAll(n.nodes[:8]...)

@@ -93,6 +93,27 @@ func TestLiarsAreFoundOutAndPassedBy(t *testing.T) {
 	}
 }
 
+func TestOnlyTheContextThatPublishesTakesTheConfirmation(t *testing.T) {
+	n := newNetwork(t, 9, 1, 1)
+	n.knowAll(n.nodes...)
+	x := n.nodes[1].start()
+	c, other := x.open(nil), x.open(nil)
+	var token uint32
+	n.nodes[0].lies = func(_ *host.Round, m i2np.Message) {
+		if s, err := i2np.ParseDatabaseStore(m.Body); err == nil {
+			token = s.ReplyToken
+		}
+	}
+	c.publish(newDestination(t).leaseSet(t, n.w.Now()))
+	n.w.Run(time.Second)
+	m := i2np.Message{Type: i2np.TypeDeliveryStatus, Body: i2np.DeliveryStatus{ID: token}.Append(nil)}
+	x.h.Do(func(r *host.Round) {
+		if token == 0 || other.Handle(r, m) || x.own.Handle(r, m) || !c.Handle(r, m) {
+			t.Error("taken by another, or not at all")
+		}
+	})
+}
+
 func TestAllLiarsLeaveItUnverified(t *testing.T) {
 	n := newNetwork(t, 3, 5, 1)
 	n.knowAll(n.nodes...)
@@ -195,6 +216,7 @@ func FuzzHandle(f *testing.F) {
 	f.Add(byte(i2np.TypeDeliveryStatus), i2np.DeliveryStatus{ID: 1}.Append(nil))
 	n := newNetwork(f, 16, 2, 1)
 	n.knowAll(n.nodes...)
+	n.nodes[0].dead, n.nodes[1].dead = true, true // so that searches last
 	x := n.nodes[2].start()
 	c := x.open(nil)
 	f.Fuzz(func(t *testing.T, typ byte, body []byte) {

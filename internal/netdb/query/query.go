@@ -224,7 +224,7 @@ func (q *Queries) tick(r *host.Round) {
 	q.ticking = false
 	var searches []*search
 	for _, s := range q.searches {
-		if s.due(r.Now) {
+		if s.missing || s.due(r.Now) {
 			searches = append(searches, s)
 		}
 	}

@@ -65,6 +65,9 @@ type search struct {
 	explore bool
 	// side is a search for what another one heard of, and starts none itself.
 	side bool
+	// missing is a search for a RouterInfo we did not have. It ends when we
+	// have it, wherever it comes from.
+	missing bool
 	// proves, if any, is what a LeaseSet must be to be the answer. It is not
 	// kept then.
 	proves func(data.LeaseSetEntry) bool

@@ -12,10 +12,8 @@ import (
 
 // Sizes that tests count with.
 const (
-	FixedSize  = keySize + sealedOptions
-	MaxSwallow = maxSwallow
-	MaxFrame   = maxFrame
-	FrameSize  = frameSize
+	FixedSize = keySize + sealedOptions
+	MaxFrame  = maxFrame
 )
 
 // Machine is one side of a handshake for tests that join two of them.

@@ -110,8 +110,8 @@ type Local struct {
 }
 
 // Handler is told what happens in sessions. It may be called for different
-// sessions at once. Calls for one session follow each other, except RouterInfo
-// and ClockSkew, which may come beside others.
+// sessions at once. Calls for one session follow each other, except RouterInfo,
+// which may come beside others.
 type Handler interface {
 	// CheckPeer is asked when a peer has proved who it is, before the session
 	// is established, and gives the reason to refuse it, or Unspecified to

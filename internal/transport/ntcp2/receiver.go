@@ -12,6 +12,9 @@ const (
 	lengthSize = 2
 	// bufferStep is what the memory for frames is rounded up to.
 	bufferStep = 4 << 10
+	// keepFrame is the most memory for a frame that is used again. It takes
+	// the frames routers make, and not the largest there can be.
+	keepFrame = 20 << 10
 )
 
 // receiver cuts the bytes of a stream into frames and opens them.
@@ -79,18 +82,13 @@ func (in *receiver) whole(b []byte) (sealed, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	sealed = in.frame
-	in.frame, in.spare = in.spare[:0], in.frame[:0]
+	in.frame, in.spare = in.spare[:0], nil
+	if cap(sealed) <= keepFrame {
+		in.spare = sealed[:0]
+	}
 	return sealed, b[n:], true
 }
 
 // lent makes sure that nothing handed up so far is written over in the same
 // round.
 func (in *receiver) lent() { in.spare = nil }
-
-// shrink gives memory back that is not in use.
-func (in *receiver) shrink() {
-	in.spare = nil
-	if len(in.frame) == 0 {
-		in.frame = nil
-	}
-}

@@ -30,6 +30,7 @@ type bareStream struct {
 	writes int
 	peer   *bareStream
 	h      host.StreamHandler
+	queued func() int // what Queued gives, 0 when nil
 }
 
 type bareTimer struct{}
@@ -41,7 +42,12 @@ func (s *bareStream) Write(b []byte) error {
 	s.writes++
 	return nil
 }
-func (s *bareStream) Queued() int            { return 0 }
+func (s *bareStream) Queued() int {
+	if s.queued == nil {
+		return 0
+	}
+	return s.queued()
+}
 func (s *bareStream) Local() netip.AddrPort  { return netip.AddrPort{} }
 func (s *bareStream) Remote() netip.AddrPort { return s.remote }
 func (s *bareStream) Close()                 {}
@@ -195,6 +201,41 @@ func TestMessagesOfOneRoundAreWrittenOnce(t *testing.T) {
 	over := c.from.Counters().WireOut - before - 30*uint64(3+9+i2np.TunnelDataSize)
 	if over > 2*(2+16+3+128) {
 		t.Errorf("%d bytes beside the messages", over)
+	}
+}
+
+// Between a look at the full stream and the end of that round's work the
+// stream may run empty, in another round. Nobody else will send what waits.
+func TestStreamThatRunsEmptyMeanwhileIsNotForgotten(t *testing.T) {
+	c := newChain(t)
+	out, looked := c.streams[0], false
+	out.queued = func() int {
+		if looked {
+			return 0
+		}
+		looked = true
+		var other host.Round
+		other.Begin(c.now)
+		out.h.Writable(&other)
+		other.End()
+		return host.StreamQueue
+	}
+	c.pass(1)
+	if c.second.got != 1 {
+		t.Error("the message still waits")
+	}
+}
+
+func TestFramesArePadded(t *testing.T) {
+	c := newChain(t)
+	sizes := map[uint64]bool{}
+	for range 50 {
+		before := c.from.Counters().WireOut
+		c.pass(1)
+		sizes[c.from.Counters().WireOut-before] = true
+	}
+	if len(sizes) < 10 {
+		t.Errorf("50 frames of the same message have %d sizes", len(sizes))
 	}
 }
 

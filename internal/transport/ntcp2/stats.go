@@ -17,7 +17,7 @@ type Stats struct {
 	Crowded uint64
 	// Inbound handshakes that failed, by what was wrong: nobody who knows us,
 	// a replay, another network, the clock, the time it took, and all else.
-	Probes, Replays, Networks, Skewed, TimedOut, Failed uint64
+	Probes, Replays, WrongNetwork, Skewed, TimedOut, Failed uint64
 }
 
 // counts is Stats in the making.
@@ -33,16 +33,16 @@ func (e *Endpoint) Stats() Stats {
 	e.mu.Unlock()
 	c := &e.stats
 	return Stats{
-		Inbound:  c.inbound.Load(),
-		Outbound: c.outbound.Load(),
-		HalfOpen: halfOpen,
-		Crowded:  c.crowded.Load(),
-		Probes:   c.probes.Load(),
-		Replays:  c.replays.Load(),
-		Networks: c.networks.Load(),
-		Skewed:   c.skewed.Load(),
-		TimedOut: c.timedOut.Load(),
-		Failed:   c.failed.Load(),
+		Inbound:      c.inbound.Load(),
+		Outbound:     c.outbound.Load(),
+		HalfOpen:     halfOpen,
+		Crowded:      c.crowded.Load(),
+		Probes:       c.probes.Load(),
+		Replays:      c.replays.Load(),
+		WrongNetwork: c.networks.Load(),
+		Skewed:       c.skewed.Load(),
+		TimedOut:     c.timedOut.Load(),
+		Failed:       c.failed.Load(),
 	}
 }
 

@@ -1,0 +1,194 @@
+//go:build interop
+
+package interop
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"allium/internal/data"
+	"allium/internal/i2np"
+)
+
+// Where the client tunnels of the newcomer listen.
+const (
+	oneHopPort = 4481
+	middlePort = 4482
+)
+
+// tunnelLoad is more than the payload of a tunnel message, in bytes.
+const tunnelLoad = 1003
+
+// TestWithI2pd runs Allium in a network of i2pds. What is tested comes from
+// the issue of that name: sessions both ways, the network database, tunnels of
+// ours through i2pds, and tunnels of theirs through us.
+func TestWithI2pd(t *testing.T) {
+	serve(t, "i2pd", i2pdSitePort)
+	serve(t, "allium", alliumSitePort)
+	n := startNetwork(t)
+	n.ready(t)
+	t.Run("TunnelsOfThreeHops", func(t *testing.T) {
+		t.Run("PageOfI2pdThroughOurProxy", func(t *testing.T) {
+			t.Parallel()
+			visit(t, alliumProxy, "http://"+n.site, "i2pd")
+		})
+		t.Run("OurPageThroughProxyOfI2pd", func(t *testing.T) {
+			t.Parallel()
+			visit(t, n.i2pds[visitor-1].proxy, "http://"+n.alliumSite(t), "allium")
+		})
+		t.Run("TheirTunnelsThroughUs", func(t *testing.T) { t.Parallel(); testTransit(t, n) })
+		t.Run("NetDbOfI2pd", func(t *testing.T) { t.Parallel(); testNetDb(t, n) })
+	})
+	if t.Failed() {
+		return
+	}
+	site := n.alliumSite(t)
+	n.restart(t, 1)
+	t.Run("TunnelsOfOneHop", func(t *testing.T) {
+		t.Run("PageOfI2pdThroughOurProxy", func(t *testing.T) {
+			t.Parallel()
+			visit(t, alliumProxy, "http://"+n.site, "i2pd")
+		})
+		t.Run("OurPageThroughProxyOfI2pd", func(t *testing.T) {
+			t.Parallel()
+			if again := n.alliumSite(t); again != site {
+				t.Errorf("the site was %s and is %s after a restart", site, again)
+			}
+			visit(t, n.i2pds[visitor-1].proxy, "http://"+site, "allium")
+		})
+	})
+	n.testHealth(t)
+}
+
+// testTransit starts an i2pd that has never heard of Allium, with tunnels that
+// must pass through Allium: it has to find Allium's RouterInfo at a floodfill,
+// dial it, and get a page through it.
+func testTransit(t *testing.T, n *testNet) {
+	us, err := n.allium.routerInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := n.i2pds[0].info.Hash(), n.i2pds[1].info.Hash()
+	r, err := n.join(newcomer,
+		i2pdTunnel{name: "one", port: oneHopPort, destination: n.site, length: 1, peers: []data.Hash{us.Hash()}},
+		i2pdTunnel{name: "middle", port: middlePort, destination: n.site, length: 3, peers: []data.Hash{first, us.Hash(), last}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []int{oneHopPort, middlePort} {
+		before, err := n.allium.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(t, "", fmt.Sprintf("http://127.0.0.1:%d", port), "i2pd")
+		after, err := n.allium.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := after.Transit.Messages - before.Transit.Messages
+		if got < bodySize/tunnelLoad {
+			t.Errorf("port %d: we carried %d messages, too few for a body of %d bytes", port, got, bodySize)
+		}
+		t.Logf("port %d: we carried %d messages", port, got)
+		if after.Peers.Accepted == 0 {
+			t.Error("no i2pd has dialled us")
+		}
+	}
+	log, err := os.ReadFile(r.logFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(log), "Can't find router for "+us.Hash().String()) {
+		t.Error("the newcomer knew us from the start")
+	}
+}
+
+// testNetDb asks the floodfills for Allium's RouterInfo, which all must have as
+// new as it was published. Then it stores that of a router they have never met
+// at each, gets it back, and has them send something there, for which they
+// must dial it.
+func testNetDb(t *testing.T, n *testNet) {
+	us, err := n.allium.routerInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var infos []*data.RouterInfo
+	for _, r := range n.i2pds[:floodfills] {
+		infos = append(infos, r.info)
+	}
+	asking := newProbe(t, address(asker), infos...)
+	for _, ri := range infos {
+		asking.look(t, ri.Hash(), us.Hash(), asking.info.Hash())
+		asking.await(t, ri.Hash().Short()+" gives our RouterInfo", func(m i2np.Message) bool {
+			got := found(m, us.Hash())
+			return got != nil && !got.Published().Before(us.Published())
+		})
+	}
+	silent := newProbe(t, address(listener))
+	for _, ri := range infos {
+		asking.store(t, ri.Hash(), silent.info)
+		asking.look(t, ri.Hash(), silent.info.Hash(), asking.info.Hash())
+		asking.await(t, ri.Hash().Short()+" gives what was stored", func(m i2np.Message) bool {
+			got := found(m, silent.info.Hash())
+			return got != nil && bytes.Equal(got.Bytes(), silent.info.Bytes())
+		})
+		asking.look(t, ri.Hash(), us.Hash(), silent.info.Hash())
+		silent.await(t, ri.Hash().Short()+" dials and answers", func(m i2np.Message) bool { return found(m, us.Hash()) != nil })
+	}
+	for name, p := range map[string]*probe{"asking": asking, "silent": silent} {
+		s := p.transport.Stats()
+		t.Logf("%s: %+v", name, s)
+	}
+	if s := asking.transport.Stats(); s.Dialled != floodfills || s.Failed > 0 {
+		t.Errorf("of dials to floodfills: %+v", s)
+	}
+	if s := silent.transport.Stats(); s.Accepted != floodfills || s.Dialled > 0 {
+		t.Errorf("of dials by floodfills: %+v", s)
+	}
+}
+
+// testHealth checks what must hold after all that.
+func (n *testNet) testHealth(t *testing.T) {
+	s, err := n.allium.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("allium:", s)
+	if s.Messages.Malformed > 0 {
+		t.Errorf("%d messages of i2pd are malformed to us", s.Messages.Malformed)
+	}
+	log, err := os.ReadFile(n.allium.logFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") {
+			t.Error(line)
+		}
+	}
+	if err := n.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// alliumSite waits until Allium's site is ready and gives its address.
+func (n *testNet) alliumSite(t *testing.T) (b32 string) {
+	t.Helper()
+	eventually(t, "our site is ready", readyLimit, func() (bool, string) {
+		s, err := n.allium.status()
+		if err != nil {
+			return false, err.Error()
+		}
+		for _, session := range s.Sessions {
+			if session.Name == alliumSite {
+				b32 = session.Host
+				return session.Ready, fmt.Sprintf("%+v", session)
+			}
+		}
+		return false, "no such session"
+	})
+	return b32
+}
