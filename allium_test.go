@@ -121,13 +121,12 @@ func TestNetHTTPRunsUnchanged(t *testing.T) {
 	})}
 	ln := listen(t, site, ":80")
 	go func() { _ = server.Serve(ln) }()
-	defer server.Close()
 	ctx := patiently(t)
+	defer func() { _ = server.Shutdown(ctx) }() // which waits for its goroutines
 	if err := site.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: visitor.DialContext}}
-	defer client.CloseIdleConnections()
+	client := &http.Client{Transport: &http.Transport{DialContext: visitor.DialContext, DisableKeepAlives: true}}
 	body := bytes.Repeat([]byte("a body of some length. "), 20_000)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+site.Host()+"/", bytes.NewReader(body))
 	if err != nil {
@@ -262,7 +261,9 @@ func TestCloseIsQuickWhateverIsUnderWay(t *testing.T) {
 		s := open(t, r, allium.SessionConfig{})
 		ln := listen(t, s, ":1")
 		waiting.Go(func() { _, _ = ln.Accept() })
-		waiting.Go(func() { _, _ = s.DialContext(ctx, "i2p", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b32.i2p:1") })
+		waiting.Go(func() {
+			_, _ = s.DialContext(ctx, "i2p", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b32.i2p:1")
+		})
 	}
 	for _, r := range routers {
 		begin := time.Now()

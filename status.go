@@ -82,8 +82,44 @@ type PoolSide struct {
 	Causes   map[string]int `json:"causes,omitempty"`
 }
 
-// Transit is the tunnels carried for others.
-type Transit = transit.Stats
+// Transit is the tunnels carried for others, and what became of requests and
+// messages; the reasons are in words.
+type Transit struct {
+	Participants      int `json:"participants"`
+	InboundGateways   int `json:"inbound_gateways"`
+	OutboundEndpoints int `json:"outbound_endpoints"`
+
+	Requests   uint64            `json:"requests"`
+	Waiting    int               `json:"waiting"`
+	Accepted   uint64            `json:"accepted"`
+	Refused    map[string]uint64 `json:"refused"`
+	Ignored    map[string]uint64 `json:"ignored"`
+	Unanswered uint64            `json:"unanswered"`
+
+	Messages uint64            `json:"messages"`
+	Bytes    uint64            `json:"bytes"`
+	Dropped  map[string]uint64 `json:"dropped"`
+	// Pressure is how near the limits of bandwidth the router has been in the
+	// last seconds, 0 to 1; from a half on it refuses tunnels now and then.
+	Pressure float64 `json:"pressure"`
+}
+
+func transitStatus(s transit.Stats) Transit {
+	return Transit{
+		Participants: s.Participants, InboundGateways: s.InboundGateways, OutboundEndpoints: s.OutboundEndpoints,
+		Requests: s.Requests, Waiting: s.Waiting, Accepted: s.Accepted, Unanswered: s.Unanswered,
+		Refused: inWords(s.Refused), Ignored: inWords(s.Ignored), Dropped: inWords(s.Dropped),
+		Messages: s.Messages, Bytes: s.Bytes, Pressure: s.Pressure,
+	}
+}
+
+func inWords(counts map[transit.Reason]uint64) map[string]uint64 {
+	words := make(map[string]uint64, len(counts))
+	for reason, n := range counts {
+		words[reason.String()] = n
+	}
+	return words
+}
 
 // Bandwidth is traffic since the start, and its rate over 15 seconds.
 type Bandwidth struct {
@@ -128,7 +164,7 @@ func (r *Router) Status() Status {
 		Peers:     Peers(in.Transport),
 		Builds:    Builds{UnderWay: in.Building, Causes: map[string]int{}},
 		Pools:     []Pool{},
-		Transit:   in.Transit,
+		Transit:   transitStatus(in.Transit),
 		Bandwidth: Bandwidth(in.Bandwidth),
 		Messages:  Messages(in.Messages),
 		Sessions:  []SessionStatus{},

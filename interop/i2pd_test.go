@@ -19,9 +19,8 @@ type i2pd struct {
 	num       int
 	dir       string
 	floodfill bool
-	// proxy is where its HTTP proxy listens, "" for none.
-	proxy   string
-	tunnels []i2pdTunnel
+	proxy     bool // whether it has an HTTP proxy
+	tunnels   []i2pdTunnel
 
 	info *data.RouterInfo
 }
@@ -98,9 +97,6 @@ profiles = false
 addressbook = false
 `))
 
-// i2pdProxyPort is the port of the one HTTP proxy an i2pd has.
-const i2pdProxyPort = 4447
-
 // newI2pd makes the directory of an i2pd.
 func newI2pd(root string, num int, floodfill bool) (*i2pd, error) {
 	r := &i2pd{num: num, dir: filepath.Join(root, fmt.Sprintf("i2pd-%d", num)), floodfill: floodfill}
@@ -116,6 +112,9 @@ func (r *i2pd) name() string    { return fmt.Sprintf("i2pd %d", r.num) }
 func (r *i2pd) logFile() string { return filepath.Join(r.dir, "router.log") }
 func (r *i2pd) console() string { return fmt.Sprintf("http://127.0.0.1:%d/", 7000+r.num) }
 
+// httpProxy is where its HTTP proxy listens.
+func (r *i2pd) httpProxy() string { return fmt.Sprintf("127.0.0.1:%d", 4400+r.num) }
+
 // run writes the configuration and starts the program.
 func (r *i2pd) run() error {
 	var conf strings.Builder
@@ -123,7 +122,7 @@ func (r *i2pd) run() error {
 		"Log": r.logFile(), "LogLevel": *i2pdLogLevel,
 		"Host": address(r.num).Addr(), "Port": address(r.num).Port(),
 		"Network": network, "Floodfill": r.floodfill,
-		"ConsolePort": 7000 + r.num, "Proxy": r.proxy != "", "ProxyPort": i2pdProxyPort,
+		"ConsolePort": 7000 + r.num, "Proxy": r.proxy, "ProxyPort": 4400 + r.num,
 	})
 	if err != nil {
 		return err

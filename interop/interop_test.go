@@ -37,7 +37,7 @@ func TestWithI2pd(t *testing.T) {
 		})
 		t.Run("OurPageThroughProxyOfI2pd", func(t *testing.T) {
 			t.Parallel()
-			visit(t, n.i2pds[visitor-1].proxy, "http://"+n.alliumSite(t), "allium")
+			visit(t, n.i2pds[visitor-1].httpProxy(), "http://"+n.alliumSite(t), "allium")
 		})
 		t.Run("TheirTunnelsThroughUs", func(t *testing.T) { t.Parallel(); testTransit(t, n) })
 		t.Run("NetDbOfI2pd", func(t *testing.T) { t.Parallel(); testNetDb(t, n) })
@@ -57,7 +57,8 @@ func TestWithI2pd(t *testing.T) {
 			if again := n.alliumSite(t); again != site {
 				t.Errorf("the site was %s and is %s after a restart", site, again)
 			}
-			visit(t, n.i2pds[visitor-1].proxy, "http://"+site, "allium")
+			// The other visitor still sends to the tunnels that are gone.
+			visit(t, n.i2pds[hosting-1].httpProxy(), "http://"+site, "allium")
 		})
 	})
 	n.testHealth(t)

@@ -19,8 +19,8 @@ const (
 	network = 77
 	// The routers: the first are floodfills, of which i2pd wants five.
 	floodfills = 5
-	hosting    = 6 // an i2pd with a site
-	visitor    = 7 // an i2pd with an HTTP proxy
+	hosting    = 6 // an i2pd with a site, and an HTTP proxy
+	visitor    = 7 // another one with an HTTP proxy
 	i2pds      = 7
 	ours       = 8
 	newcomer   = 9 // an i2pd that starts later and has not heard of Allium
@@ -77,7 +77,7 @@ func (n *testNet) make() error {
 		n.i2pds = append(n.i2pds, r)
 	}
 	n.i2pds[hosting-1].tunnels = []i2pdTunnel{{name: "site", port: i2pdSitePort, length: 2}}
-	n.i2pds[visitor-1].proxy = fmt.Sprintf("127.0.0.1:%d", i2pdProxyPort)
+	n.i2pds[visitor-1].proxy, n.i2pds[hosting-1].proxy = true, true
 	n.allium = &alliumRouter{num: ours, dir: filepath.Join(n.root, "allium"), length: 3}
 	return os.MkdirAll(n.allium.dir, 0o700)
 }

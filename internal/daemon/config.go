@@ -1,43 +1,42 @@
 package daemon
 
 import (
-	"fmt"
-	"net"
+	"bytes"
 	"net/netip"
+	"time"
 
 	"allium"
-	"allium/internal/httpproxy"
-	"allium/internal/i2ptunnel"
 	"allium/internal/setting"
 )
 
 // Config is all settings of the program, read from one TOML file.
 type Config struct {
 	Router        allium.Settings `help:"The router itself."`
-	HTTPProxy     ProxyConfig     `help:"The proxy for browsers."`
-	Status        StatusConfig    `help:"The status of the router as JSON, at /api/status."`
-	AddressBook   BookConfig      `help:"Names of destinations."`
-	Log           LogConfig       `help:"What is logged, to standard error."`
-	ClientTunnels []ClientTunnel  `help:"Local ports that lead to a destination, a table for each: [client_tunnels.NAME]."`
-	ServerTunnels []ServerTunnel  `help:"Local services that are reachable as a destination, a table for each: [server_tunnels.NAME]."`
+	HTTPProxy     ProxyConfig     `help:"The proxy for browsers." restart:"true"`
+	Status        StatusConfig    `help:"The status of the router as JSON, at /api/status." restart:"true"`
+	AddressBook   BookConfig      `help:"Names of destinations." restart:"true"`
+	Log           LogConfig       `help:"What is logged, to standard error." restart:"true"`
+	ClientTunnels []ClientTunnel  `help:"Local ports that lead to a destination, a table for each: [client_tunnels.NAME]." restart:"true"`
+	ServerTunnels []ServerTunnel  `help:"Local services that are reachable as a destination, a table for each: [server_tunnels.NAME]." restart:"true"`
 }
 
 // ProxyConfig is the HTTP proxy.
 type ProxyConfig struct {
-	Enabled bool                `default:"true" help:"Run the proxy."`
-	Proxy   httpproxy.Config    `help:"Where it listens."`
-	Tunnels allium.TunnelConfig `help:"Its tunnels."`
+	Enabled bool           `default:"true" help:"Run the proxy."`
+	Listen  netip.AddrPort `default:"127.0.0.1:4444" help:"Address that browsers are told to use. Port 0 picks one, which is logged."`
+	Timeout time.Duration  `default:"90s" min:"1s" max:"10m" help:"Longest wait for a site to be reached, and then to begin its answer."`
+	Tunnels Tunnels        `help:"Its tunnels."`
 }
 
 // StatusConfig is the status server.
 type StatusConfig struct {
 	Enabled bool           `default:"true" help:"Serve the status."`
-	Listen  netip.AddrPort `default:"127.0.0.1:7657" help:"Address to listen on. Whoever can connect to it can read the status."`
+	Listen  netip.AddrPort `default:"127.0.0.1:7657" help:"Address to listen on. Whoever can connect to it can read the status. Port 0 picks one, which is logged."`
 }
 
 // BookConfig is the address book.
 type BookConfig struct {
-	Hosts []string `help:"Files in the format of hosts.txt. Their names are added to the address book at the start."`
+	Hosts []string `help:"Files in the format of hosts.txt, named as seen from where the program is started. Their names are added to the address book at the start."`
 }
 
 // LogConfig is logging.
@@ -47,32 +46,74 @@ type LogConfig struct {
 
 // ClientTunnel is a local port that leads to a destination.
 type ClientTunnel struct {
-	Name    string              `name:"true" help:"What the tunnel is called."`
-	Listen  netip.AddrPort      `default:"127.0.0.1:0" help:"Local address that programs connect to. Port 0 picks one, which is logged."`
-	Target  string              `help:"Destination and port, such as irc.example.i2p:6667."`
-	KeyFile string              `help:"File of the tunnel's own keys, within the router's directory. Empty for new ones at each start."`
-	Tunnels allium.TunnelConfig `help:"Its tunnels."`
+	Name    string         `name:"true" help:"What the tunnel is called."`
+	Listen  netip.AddrPort `default:"127.0.0.1:0" help:"Local address that programs connect to. Port 0 picks one, which is logged."`
+	Target  string         `help:"Destination and port, such as irc.example.i2p:6667."`
+	KeyFile string         `help:"File of the tunnel's own keys, within the router's directory. Empty for new ones at each start."`
+	Timeout time.Duration  `default:"90s" min:"1s" max:"10m" help:"Longest wait for the destination to be reached."`
+	Tunnels Tunnels        `help:"Its tunnels."`
 }
 
 // ServerTunnel is a local service that is reachable as a destination.
 type ServerTunnel struct {
-	Name    string              `name:"true" help:"What the tunnel is called."`
-	Target  string              `help:"Local service, such as 127.0.0.1:8080."`
-	Port    uint16              `default:"0" help:"Port of the destination to serve. 0 for all."`
-	KeyFile string              `help:"File of the destination's keys, within the router's directory. Empty for NAME.dat."`
-	Tunnels allium.TunnelConfig `help:"Its tunnels."`
+	Name    string        `name:"true" help:"What the tunnel is called."`
+	Target  string        `help:"Local service, such as 127.0.0.1:8080."`
+	Port    uint16        `default:"0" help:"Port of the destination to serve. 0 for all."`
+	KeyFile string        `help:"File of the destination's keys, within the router's directory. Empty for NAME.dat."`
+	Timeout time.Duration `default:"10s" min:"100ms" max:"5m" help:"Longest wait for the local service to be reached."`
+	Tunnels Tunnels       `help:"Its tunnels."`
+}
+
+// Tunnels is what one destination wants otherwise than [router.tunnels] says.
+type Tunnels struct {
+	Inbound  Direction `help:"Tunnels towards us."`
+	Outbound Direction `help:"Tunnels away from us."`
+}
+
+// Direction is the half of it for one direction.
+type Direction struct {
+	Length   int `default:"-1" min:"-1" max:"7" unit:"hops" help:"How many routers each tunnel passes. -1 for as many as [router.tunnels] says."`
+	Quantity int `default:"0" min:"0" max:"16" help:"How many tunnels at a time. 0 for as many as [router.tunnels] says."`
+}
+
+// over gives the settings of a destination: its own, and the router's where
+// it has none.
+func (t Tunnels) over(router allium.TunnelConfig) allium.TunnelConfig {
+	for _, d := range []struct {
+		own           Direction
+		length, count *int
+	}{
+		{t.Inbound, &router.Inbound.Length, &router.Inbound.Quantity},
+		{t.Outbound, &router.Outbound.Length, &router.Outbound.Quantity},
+	} {
+		if d.own.Length >= 0 {
+			*d.length = d.own.Length
+		}
+		if d.own.Quantity > 0 {
+			*d.count = d.own.Quantity
+		}
+	}
+	return router
+}
+
+// keyFile is where the keys of the destination are.
+func (t *ServerTunnel) keyFile() string {
+	if t.KeyFile != "" {
+		return t.KeyFile
+	}
+	return t.Name + ".dat"
 }
 
 // Defaults are the settings of a program nobody has configured.
 func Defaults() Config {
 	var c Config
 	setting.Defaults(&c)
-	c.Router = allium.DefaultSettings()
 	return c
 }
 
-// Load reads settings over the defaults. Errors are sentences for the person
-// who wrote the file, one for each mistake.
+// Load reads settings over the defaults: those of file, a TOML document, and
+// then those of the environment, if env is not nil. Errors are sentences for
+// the person who wrote them, a line for each mistake.
 func Load(file []byte, env func(name string) (string, bool)) (Config, error) {
 	c := Defaults()
 	if err := setting.Load(&c, file, env); err != nil {
@@ -81,38 +122,21 @@ func Load(file []byte, env func(name string) (string, bool)) (Config, error) {
 	return c, c.check()
 }
 
-// check finds what single settings cannot tell.
-func (c *Config) check() error {
-	for _, t := range c.ClientTunnels {
-		if _, _, err := net.SplitHostPort(t.Target); err != nil {
-			return fmt.Errorf("client_tunnels.%s.target: %q is not host:port", t.Name, t.Target)
-		}
-	}
-	for _, t := range c.ServerTunnels {
-		if _, _, err := net.SplitHostPort(t.Target); err != nil {
-			return fmt.Errorf("server_tunnels.%s.target: %q is not host:port", t.Name, t.Target)
-		}
-	}
-	return nil
-}
+// Example is a settings file with every setting, commented out.
+func Example() []byte { return setting.Example(Config{}) }
 
-// client is the tunnel's part of the settings.
-func (t *ClientTunnel) client() i2ptunnel.ClientConfig {
-	c := i2ptunnel.ClientConfig{Listen: t.Listen, Target: t.Target}
-	c.Timeout = clientTimeout
-	return c
-}
-
-// Example is a settings file with every setting, commented.
-func Example() []byte {
-	c := Defaults()
-	c.ClientTunnels = []ClientTunnel{{Name: "example"}}
-	c.ServerTunnels = []ServerTunnel{{Name: "example"}}
-	return setting.Example(&c)
-}
+// preface is what a reader should know before the tables.
+const preface = "# Settings\n\n" +
+	"`allium run --config FILE` reads its settings from a TOML file. This page lists them all; " +
+	"`allium config example` prints them as a file to start from, and `allium config check FILE` finds mistakes in one.\n\n" +
+	"A setting can also come from the environment, which goes before the file: `ALLIUM_`, the table and the setting, " +
+	"in capitals and joined by `_`, such as `ALLIUM_HTTP_PROXY_LISTEN`. Lists are separated by commas.\n\n" +
+	"This page is made by `allium config reference`.\n\n"
 
 // Reference is the page of all settings, in Markdown.
 func Reference() []byte {
-	c := Defaults()
-	return setting.Markdown(&c)
+	var b bytes.Buffer
+	b.WriteString(preface)
+	b.Write(bytes.TrimLeft(setting.Markdown(Config{}), "\n"))
+	return b.Bytes()
 }

@@ -4,34 +4,36 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
 
 // statusServer answers GET /api/status.
 type statusServer struct {
-	listener net.Listener
-	server   *http.Server
-	serving  sync.WaitGroup
+	server  *http.Server
+	serving sync.WaitGroup
 }
 
 func (d *Daemon) startStatus() error {
 	ln, err := net.Listen("tcp", d.cfg.Status.Listen.String())
 	if err != nil {
-		return fmt.Errorf("status: %w", err)
+		return fmt.Errorf("status.listen: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/status", d.serveStatus)
 	s := &statusServer{
-		listener: ln,
 		server: &http.Server{
 			Handler:           onlyByAddress(mux),
 			ReadHeaderTimeout: 10 * time.Second,
 			WriteTimeout:      time.Minute,
+			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    16 << 10,
+			ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		},
 	}
 	s.serving.Go(func() {
@@ -39,7 +41,7 @@ func (d *Daemon) startStatus() error {
 			d.log.Error("status server stopped", "err", err)
 		}
 	})
-	d.parts = append(d.parts, s)
+	d.parts = append(d.parts, part{"status", ln.Addr(), s})
 	d.log.Info("status served", "url", "http://"+ln.Addr().String()+"/api/status")
 	return nil
 }
@@ -64,14 +66,15 @@ func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
 }
 
 // onlyByAddress refuses requests that name a host other than an address or
-// localhost: a page elsewhere could have its name point here.
+// localhost: the name of a page elsewhere could be made to point here, and its
+// scripts would read the status.
 func onlyByAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		host := req.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
+		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && !strings.EqualFold(host, "localhost") {
 			http.Error(w, "ask for the status by address, not by name", http.StatusForbidden)
 			return
 		}

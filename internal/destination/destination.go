@@ -36,6 +36,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/garlic"
 	"allium/internal/host"
+	"allium/internal/netdb"
 	"allium/internal/random"
 	"allium/internal/router"
 	"allium/internal/tunnel/pool"
@@ -106,9 +107,13 @@ type Destination struct {
 	hash     data.Hash
 	up       Handler
 	context  *router.Context
-	opened   atomic.Bool   // context is set
+	opened   atomic.Bool    // context is set
 	key      x25519.KeyPair // that peers encrypt to
 	sessions *garlic.Sessions
+	// inBand is the LeaseSets that came along with messages. They are apart
+	// from those of the context, which we have looked for, so that whoever
+	// writes to us cannot push these out.
+	inBand   *netdb.LeaseSets
 	counts   counts
 	working  atomic.Int32 // calls of work that have not ended
 	parcels  sync.Pool    // *parcel
@@ -135,6 +140,7 @@ func Open(r *host.Round, rt *router.Router, cfg Config, keys *data.PrivateKeys, 
 		cfg: cfg, rt: rt, h: rt.Host(), log: log, keys: keys, up: up,
 		hash:     keys.Destination.Hash(),
 		key:      x25519.Generate(),
+		inBand:   netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, data.Hash{}),
 		peers:    newPeers(),
 		parcels:  sync.Pool{New: func() any { return new(parcel) }},
 		openings: sync.Pool{New: func() any { return new(garlic.Opened) }},
@@ -192,6 +198,7 @@ func (d *Destination) isClosed() bool {
 // keep looks after sessions, peers and leases.
 func (d *Destination) keep(r *host.Round) {
 	lost := d.sessions.Expire(r.Now)
+	d.inBand.Expire(r.Now)
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()

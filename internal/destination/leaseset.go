@@ -141,37 +141,38 @@ func publishedAfter(old *data.LeaseSet2, now time.Time) time.Time {
 
 // adopt makes ls our LeaseSet, unless there is another by now.
 func (d *Destination) adopt(old, ls *data.LeaseSet2) bool {
-	store := i2np.DatabaseStore{Key: ls.Key(), Type: i2np.StoreType(ls.Type()), Data: ls.Bytes()}.Append(nil)
+	store := i2np.DatabaseStore{Key: ls.Key(), Type: i2np.StoreType(ls.Type()), Data: ls.Bytes()}
+	body := store.Append(nil)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.leases.current != old || d.closed {
 		return false
 	}
-	d.leases.current, d.leases.store = ls, store
+	d.leases.current, d.leases.store = ls, body
 	d.leases.number++
 	return true
 }
 
-// publish stores a LeaseSet in the network, again and again until that is
-// confirmed or there is a newer one.
+// publish stores a LeaseSet in the network, again and again until it is found
+// there or there is a newer one. From the first confirmation on the
+// Destination counts as reachable.
 func (d *Destination) publish(r *host.Round, ls *data.LeaseSet2) {
-	d.context.Publish(r, ls, func(r *host.Round, err error) {
+	kept := func(r *host.Round) {
 		d.mu.Lock()
-		if d.closed {
-			d.mu.Unlock()
+		d.leases.storedUntil = ls.Expires()
+		d.mu.Unlock()
+		d.up.Ready(r, d.Ready(r.Now))
+	}
+	d.context.Publish(r, ls, kept, func(r *host.Round, err error) {
+		if err == nil {
 			return
 		}
-		if err == nil {
-			d.leases.storedUntil = ls.Expires()
-		} else if d.leases.current == ls {
+		d.log.Debug("LeaseSet not stored", "err", err)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if !d.closed && d.leases.current == ls {
 			d.leases.retry = d.h.AfterFunc(random.Between(retryPublish, 2*retryPublish), func(r *host.Round) { d.publishAgain(r, ls) })
 		}
-		d.mu.Unlock()
-		if err != nil {
-			d.log.Debug("LeaseSet not stored", "err", err)
-			return
-		}
-		d.up.Ready(r, d.Ready(r.Now))
 	})
 }
 

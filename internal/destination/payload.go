@@ -21,38 +21,39 @@ const (
 	ProtocolDatagram3 = 20
 )
 
-// MaxPayload is the most an end-to-end message may hold, in bytes before
-// compression.
-const MaxPayload = 62 << 10
+const (
+	// MaxPayload is the most an end-to-end message may hold when it is sent, in
+	// bytes before compression: with all that goes around it, it just fits
+	// through tunnels.
+	MaxPayload = 61 << 10
+	// maxInflated is the most it may hold when it has come: others may send
+	// more if it compresses well.
+	maxInflated = 64 << 10
+)
 
 // ErrPayload is what a malformed end-to-end payload wraps.
 var ErrPayload = errors.New("destination: malformed payload")
 
-// A payload is a gzip member whose header carries the ports in the place of
-// the modification time and the protocol in the place of the system.
+// A payload is a gzip member (RFC 1952) whose header carries the ports in the
+// place of the modification time and the protocol in the place of the system:
+// 1F 8B 08, flags 0, ports from and to, extra flags, protocol.
 const (
 	gzipHeader  = 10
 	gzipTrailer = 8
 	// storeBelow is the length under which compressing is not tried.
 	storeBelow = 67
+	// best is what the extra flags say of a compressed payload, as others do.
+	best = 2
 )
 
 // Message is one end-to-end message: what an application protocol sends
-// between two ports of two Destinations.
+// between two ports of two Destinations. Port 0 is unspecified.
 type Message struct {
 	Protocol         uint8
 	FromPort, ToPort uint16
 	// Payload is lent in handlers, and copied by Send.
 	Payload []byte
 }
-
-var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(io.Discard, flate.BestSpeed)
-	if err != nil {
-		panic(err) // the level is a constant flate accepts
-	}
-	return w
-}}
 
 // appendPayload appends m in its gzip wrapping. It compresses only if asked
 // to and if that makes it shorter.
@@ -62,46 +63,61 @@ func appendPayload(b []byte, m Message, compress bool) []byte {
 	b = binary.BigEndian.AppendUint16(b, m.FromPort)
 	b = binary.BigEndian.AppendUint16(b, m.ToPort)
 	b = append(b, 0, m.Protocol)
-	stored := len(m.Payload) + 5*(1+len(m.Payload)/0xFFFF)
 	if compress && len(m.Payload) >= storeBelow {
-		body := deflate(m.Payload)
-		if len(body) < stored {
-			b[start+8] = 2
-			b = append(b, body...)
-			return appendTrailer(b, m.Payload)
+		deflated := appendDeflated(b, m.Payload)
+		if len(deflated)-len(b) < storedHeader+len(m.Payload) {
+			deflated[start+8] = best
+			return appendTrailer(deflated, m.Payload)
 		}
 	}
 	return appendTrailer(appendStored(b, m.Payload), m.Payload)
 }
 
-func deflate(p []byte) []byte {
-	var out bytes.Buffer
-	w := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(w)
-	w.Reset(&out)
-	// A bytes.Buffer never refuses a write.
-	_, _ = w.Write(p)
-	_ = w.Close()
-	return out.Bytes()
+// deflater is a flate.Writer that appends.
+type deflater struct {
+	w *flate.Writer
+	b []byte
 }
 
-// appendStored appends p as stored deflate blocks (RFC 1951 section 3.2.4).
-func appendStored(b, p []byte) []byte {
-	for {
-		n := min(len(p), 0xFFFF)
-		final := byte(0)
-		if n == len(p) {
-			final = 1
-		}
-		b = append(b, final)
-		b = binary.LittleEndian.AppendUint16(b, uint16(n))
-		b = binary.LittleEndian.AppendUint16(b, ^uint16(n))
-		b = append(b, p[:n]...)
-		p = p[n:]
-		if final == 1 {
-			return b
-		}
+// Write implements io.Writer.
+func (d *deflater) Write(p []byte) (int, error) {
+	d.b = append(d.b, p...)
+	return len(p), nil
+}
+
+var deflaters = sync.Pool{New: func() any {
+	d := new(deflater)
+	w, err := flate.NewWriter(d, flate.BestSpeed)
+	if err != nil {
+		panic(err) // the level is a constant flate accepts
 	}
+	d.w = w
+	return d
+}}
+
+// appendDeflated appends p compressed.
+func appendDeflated(b, p []byte) []byte {
+	d := deflaters.Get().(*deflater)
+	defer deflaters.Put(d)
+	d.b = b
+	d.w.Reset(d)
+	// Appending never fails.
+	_, _ = d.w.Write(p)
+	_ = d.w.Close()
+	b, d.b = d.b, nil
+	return b
+}
+
+// storedHeader is what a stored block has in front of its bytes.
+const storedHeader = 5
+
+// appendStored appends p, MaxPayload at most, as one stored block (RFC 1951
+// section 3.2.4).
+func appendStored(b, p []byte) []byte {
+	b = append(b, 1)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(p)))
+	b = binary.LittleEndian.AppendUint16(b, ^uint16(len(p)))
+	return append(b, p...)
 }
 
 func appendTrailer(b, p []byte) []byte {
@@ -124,7 +140,7 @@ func parsePayload(b []byte) (Message, error) {
 	}
 	trailer := b[len(b)-gzipTrailer:]
 	size := binary.LittleEndian.Uint32(trailer[4:])
-	if size > MaxPayload {
+	if size > maxInflated {
 		return Message{}, fmt.Errorf("%w: inflates to %d bytes", ErrPayload, size)
 	}
 	var err error
@@ -141,19 +157,44 @@ func parsePayload(b []byte) (Message, error) {
 // inflate yields exactly size bytes, without a copy when body is one stored
 // block.
 func inflate(body []byte, size int) ([]byte, error) {
-	if len(body) == size+5 && body[0]&7 == 1 &&
+	if len(body) == size+storedHeader && body[0]&7 == 1 &&
 		binary.LittleEndian.Uint16(body[1:]) == uint16(size) &&
 		binary.LittleEndian.Uint16(body[3:]) == ^uint16(size) {
-		return body[5:], nil
+		return body[storedHeader:], nil
 	}
-	r := flate.NewReader(bytes.NewReader(body))
+	i := inflaters.Get().(*inflater)
+	defer inflaters.Put(i)
+	return i.inflate(body, size)
+}
+
+// inflater is a flate reader and what it reads, used again and again.
+type inflater struct {
+	source bytes.Reader
+	r      io.ReadCloser
+}
+
+var inflaters = sync.Pool{New: func() any {
+	i := new(inflater)
+	i.r = flate.NewReader(&i.source)
+	return i
+}}
+
+func (i *inflater) inflate(body []byte, size int) ([]byte, error) {
+	i.source.Reset(body)
+	defer i.source.Reset(nil)
+	if err := i.r.(flate.Resetter).Reset(&i.source, nil); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPayload, err)
+	}
 	out := make([]byte, size)
-	if _, err := io.ReadFull(r, out); err != nil {
+	if _, err := io.ReadFull(i.r, out); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPayload, err)
 	}
 	var more [1]byte
-	if n, err := r.Read(more[:]); n != 0 || err != io.EOF {
+	if n, err := i.r.Read(more[:]); n != 0 || err != io.EOF {
 		return nil, fmt.Errorf("%w: longer than its trailer says", ErrPayload)
+	}
+	if i.source.Len() > 0 {
+		return nil, fmt.Errorf("%w: %d bytes behind the end", ErrPayload, i.source.Len())
 	}
 	return out, nil
 }

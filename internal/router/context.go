@@ -88,9 +88,10 @@ func (c *Context) LeaseSet(r *host.Round, key data.Hash, done func(r *host.Round
 	c.query.LeaseSet(r, key, done)
 }
 
-// Publish stores a LeaseSet with floodfills, and sees that it can be found.
-func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, done func(r *host.Round, err error)) {
-	c.query.Publish(r, ls, done)
+// Publish stores a LeaseSet with floodfills, and sees that it can be found:
+// see query.Context.Publish.
+func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, kept func(r *host.Round), done func(r *host.Round, err error)) {
+	c.query.Publish(r, ls, kept, done)
 }
 
 // deliver filters what comes out of the context's inbound tunnels: answers to

@@ -177,7 +177,7 @@ func (rt *Router) tunnels() {
 	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles)
 	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.local)
 	rt.queries = query.New(query.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
-	rt.floodfill = floodfill.New(floodfill.Config{}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get,
+	rt.floodfill = floodfill.New(floodfill.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get,
 		func() bool { return rt.cfg.Floodfill })
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"allium/internal/data"
@@ -14,97 +15,77 @@ const (
 	costUnpublished = 14
 )
 
-// choose picks the address of a router to dial, and the local one to dial
-// from.
-func (t *Transport) choose(ri *data.RouterInfo) (local netip.Addr, to netip.AddrPort, ok bool) {
-	for _, a := range ri.Addresses() {
-		addr, published := a.AddrPort()
-		if !published || a.Style != data.StyleNTCP2 || !a.SpeaksV2() || !t.dialable(addr.Addr()) {
-			continue
-		}
-		return t.source(addr.Addr()), addr, true
-	}
-	return netip.Addr{}, netip.AddrPort{}, false
+// Addresses are our own, for our RouterInfo: one for each address we are
+// reached at, or one that cannot be dialled.
+func (t *Transport) Addresses() []data.RouterAddress { return slices.Clone(t.addresses) }
+
+// introduced tells whether a RouterInfo is ours with these addresses.
+func (t *Transport) introduced(ri *data.RouterInfo) bool {
+	return ri != nil && slices.ContainsFunc(ri.Addresses(), func(a data.RouterAddress) bool {
+		static, ok := a.StaticKey()
+		return ok && a.Style == data.StyleNTCP2 && static == t.self.Static.Public
+	})
 }
 
-// dialable tells addresses that can be reached from here.
-func (t *Transport) dialable(a netip.Addr) bool {
-	if !t.cfg.AllowPrivate && !data.Routable(a) {
-		return false
-	}
-	if len(t.cfg.Listen) == 0 {
-		return a.Is4()
-	}
-	for _, l := range t.cfg.Listen {
-		if l.Addr().Is4() == a.Is4() {
-			return true
-		}
-	}
-	return false
-}
-
-// source is the local address to dial from: the one we listen on, because
-// peers refuse connections that come from elsewhere than our RouterInfo says.
-func (t *Transport) source(to netip.Addr) netip.Addr {
-	for _, l := range t.cfg.Listen {
-		if l.Addr().Is4() == to.Is4() && !l.Addr().IsUnspecified() {
-			return l.Addr()
-		}
-	}
-	return netip.Addr{}
-}
-
-// Addresses are our own, for our RouterInfo.
-func (t *Transport) Addresses() []data.RouterAddress { return t.addresses }
-
-// ownAddresses makes them from what is listened on.
-func (t *Transport) ownAddresses() ([]data.RouterAddress, error) {
-	static := data.Pair{Key: "s", Value: data.EncodeBase64(t.self.Static.Public[:])}
-	version := data.Pair{Key: "v", Value: "2"}
-	var all []data.RouterAddress
+// makeAddresses makes our addresses of what is listened on.
+func (t *Transport) makeAddresses() error {
 	v4, v6 := false, false
 	for _, l := range t.listeners {
-		host, ok := t.published(l.Addr().Addr())
+		bound := l.Addr()
+		host, ok := t.published(bound.Addr())
 		if !ok {
-			v4, v6 = v4 || l.Addr().Addr().Is4(), v6 || l.Addr().Addr().Is6()
+			v4, v6 = v4 || bound.Addr().Is4(), v6 || bound.Addr().Is6()
 			continue
 		}
-		a, err := data.NewRouterAddress(costPublished, data.StyleNTCP2,
-			data.Pair{Key: "host", Value: host.String()},
-			data.Pair{Key: "port", Value: strconv.Itoa(int(l.Addr().Port()))},
-			data.Pair{Key: "i", Value: data.EncodeBase64(t.self.IV[:])},
-			static, version)
-		if err != nil {
-			return nil, fmt.Errorf("transport: own address: %w", err)
+		at := netip.AddrPortFrom(host, bound.Port())
+		if !t.cfg.AllowPrivate && !(data.Routable(host) && data.PublishablePort(at.Port())) {
+			return fmt.Errorf("transport: %v: %w: other routers would not dial it", at, ErrUnpublishable)
 		}
-		all = append(all, a)
+		t.own = append(t.own, at)
+		err := t.addAddress(costPublished,
+			data.Pair{Key: "host", Value: host.String()},
+			data.Pair{Key: "port", Value: strconv.Itoa(int(at.Port()))},
+			data.Pair{Key: "i", Value: data.EncodeBase64(t.self.IV[:])})
+		if err != nil {
+			return err
+		}
 	}
-	if len(all) > 0 {
-		return all, nil
+	if len(t.own) > 0 {
+		return nil
 	}
 	// Nobody can dial us, but whoever we dial looks for our key here.
-	caps := "4"
+	caps := ""
+	if v4 || !v6 {
+		caps += string(data.AddressIPv4)
+	}
 	if v6 {
-		caps = "6"
-		if v4 {
-			caps = "46"
-		}
+		caps += string(data.AddressIPv6)
 	}
-	a, err := data.NewRouterAddress(costUnpublished, data.StyleNTCP2,
-		data.Pair{Key: "caps", Value: caps}, static, version)
-	if err != nil {
-		return nil, fmt.Errorf("transport: own address: %w", err)
-	}
-	return []data.RouterAddress{a}, nil
+	return t.addAddress(costUnpublished, data.Pair{Key: "caps", Value: caps})
 }
 
-// published is the address others reach a listener at, if it is published.
+// addAddress adds what all addresses have to the options of one.
+func (t *Transport) addAddress(cost uint8, options ...data.Pair) error {
+	options = append(options,
+		data.Pair{Key: "s", Value: data.EncodeBase64(t.self.Static.Public[:])},
+		data.Pair{Key: "v", Value: "2"})
+	a, err := data.NewRouterAddress(cost, data.StyleNTCP2, options...)
+	if err != nil {
+		return fmt.Errorf("transport: own address: %w", err)
+	}
+	t.addresses = append(t.addresses, a)
+	return nil
+}
+
+// published is the address others reach a listener at, if it is published. An
+// outer address is what the user says; one we listen on is left out when
+// nobody could reach it.
 func (t *Transport) published(bound netip.Addr) (netip.Addr, bool) {
 	if !t.cfg.Publish {
 		return netip.Addr{}, false
 	}
 	for _, host := range t.cfg.Hosts {
-		if host.Is4() == bound.Is4() {
+		if host = host.Unmap(); host.Is4() == bound.Is4() {
 			return host, true
 		}
 	}

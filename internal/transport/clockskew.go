@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -13,47 +14,60 @@ const (
 	maxSkews = 64
 	// skewLife is for how long.
 	skewLife = time.Hour
+	// The bits of a network: what it takes to come from many of them.
+	networkBits4, networkBits6 = 16, 32
 )
 
-// skews are how far the clocks of peers are ahead of ours, one for each peer,
-// the latest last.
+// skews are how far the clocks of peers are ahead of ours, the latest last:
+// one for each peer and, in public, one for each network, so that it takes
+// more than many routers of one's own to tell us the time.
 type skews struct {
 	mu  sync.Mutex
 	all []skew
 }
 
 type skew struct {
-	peer  data.Hash
-	ahead time.Duration
-	at    time.Time
+	peer    data.Hash
+	network netip.Prefix // zero if it does not matter
+	ahead   time.Duration
+	at      time.Time
 }
 
-func (s *skews) add(now time.Time, peer data.Hash, ahead time.Duration) {
+// networkOf is what clocks are counted by.
+func networkOf(a netip.Addr) netip.Prefix { return prefixOf(a, networkBits4, networkBits6) }
+
+func (s *skews) add(k skew) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = slices.DeleteFunc(s.all, func(k skew) bool {
-		return k.peer == peer || now.Sub(k.at) > skewLife
+	s.all = slices.DeleteFunc(s.all, func(o skew) bool {
+		return o.peer == k.peer || k.network.IsValid() && o.network == k.network
 	})
 	if len(s.all) == maxSkews {
 		s.all = slices.Delete(s.all, 0, 1)
 	}
-	s.all = append(s.all, skew{peer, ahead, now})
+	s.all = append(s.all, k)
 }
 
-// ClockSkew is the median of how far authenticated peers' clocks are ahead of
-// ours, and of how many peers. A few of them may lie: trust it from five or
-// so on.
+// ClockSkew is the median of how far authenticated peers' clocks were ahead of
+// ours within the last hour, and of how many peers. A few of them may lie:
+// trust it from five or so on.
 func (t *Transport) ClockSkew() (ahead time.Duration, peers int) {
-	s := &t.skews
+	return t.skews.median(t.h.Now())
+}
+
+func (s *skews) median(now time.Time) (time.Duration, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) == 0 {
+	var sorted []time.Duration
+	for _, k := range s.all {
+		if now.Sub(k.at) <= skewLife {
+			sorted = append(sorted, k.ahead)
+		}
+	}
+	n := len(sorted)
+	if n == 0 {
 		return 0, 0
 	}
-	sorted := make([]time.Duration, len(s.all))
-	for i := range s.all {
-		sorted[i] = s.all[i].ahead
-	}
 	slices.Sort(sorted)
-	return sorted[len(sorted)/2], len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2, n
 }

@@ -17,10 +17,13 @@ type sessions struct{ t *Transport }
 var _ ntcp2.Handler = sessions{}
 
 // CheckPeer implements ntcp2.Handler.
-func (x sessions) CheckPeer(now time.Time, ri *data.RouterInfo, _ netip.AddrPort, _ bool) block.Reason {
-	t := x.t
-	if ri.Hash() == t.self.Hash || t.up.Banned(now, ri.Hash()) {
+func (x sessions) CheckPeer(now time.Time, ri *data.RouterInfo, remote netip.AddrPort, inbound bool) block.Reason {
+	t, peer := x.t, ri.Hash()
+	switch {
+	case peer == t.self.Hash || t.up.Banned(now, peer):
 		return block.Banned
+	case inbound:
+		return t.admit(now, peer, remote.Addr())
 	}
 	return block.Unspecified
 }
@@ -35,71 +38,58 @@ func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 		s.Close(r, block.RouterShutdown)
 		return
 	}
+	var late []parcel
+	if d := t.dials[peer]; d != nil {
+		late = d.waiting.take()
+	}
 	if s.Inbound() {
 		t.stats.accepted.Add(1)
+	} else {
+		delete(t.dials, peer)
 	}
 	delete(t.resting, peer)
-	old := t.peers[peer]
-	_, stands := t.all[old]
-	t.all[s] = struct{}{}
-	loser := old
-	switch {
-	case old == s || old == nil:
-		loser = nil
-		t.peers[peer] = s
-	case !stands:
-		// Our own dial is still under way. It decides when it stands.
-		loser = nil
-		t.peers[peer] = s
-	case t.prefers(old, s):
-		loser = s
-	default:
-		t.peers[peer] = s
-	}
-	evicted := t.overLimit(s)
+	st, loser := t.table.add(r.Now, s)
+	evicted := t.evict(st)
+	through := t.table.peers[peer]
 	t.mu.Unlock()
 
+	t.deliver(r, through, late)
 	if loser != nil {
-		t.h.AfterFunc(listenOn, func(r *host.Round) { loser.Close(r, block.Unspecified) })
+		t.h.AfterFunc(listenOn, func(r *host.Round) { t.dismiss(r, loser) })
 	}
 	if evicted != nil {
 		t.stats.evicted.Add(1)
 		evicted.Close(r, block.IdleTimeout)
 	}
-	if ri := s.RouterInfo(); ri != nil && s.Inbound() {
-		t.up.RouterInfo(r, ri, false)
+	if s.Inbound() {
+		t.up.RouterInfo(r, s.RouterInfo(), false)
 	}
-	t.up.Connected(r, peer)
+	if loser != st {
+		t.up.Connected(r, peer)
+	}
 }
 
-// prefers tells whether an old session stays the one to send through when a
-// new one stands: if they were dialled from both ends, the one that the
-// smaller hash dialled; else the peer has begun anew.
-func (t *Transport) prefers(old, s *ntcp2.Session) bool {
-	if old.Inbound() == s.Inbound() {
-		return false
+// deliver sends what has waited for a session.
+func (t *Transport) deliver(r *host.Round, through *ntcp2.Session, late []parcel) {
+	for _, p := range late {
+		if p.stale(r.Now, t.cfg.NTCP2.QueueAge) || through.Send(r, p.m, p.c) != nil {
+			t.stats.dropped.Add(1)
+		}
 	}
-	smaller := t.self.Hash.Compare(s.Peer()) < 0
-	return old.Inbound() != smaller
 }
 
-// overLimit returns the session to close when there are too many: the one
-// that has been idle longest.
-func (t *Transport) overLimit(keep *ntcp2.Session) *ntcp2.Session {
-	if len(t.all) <= t.cfg.MaxSessions {
-		return nil
+// dismiss closes a session that was listened to long enough, unless it had to
+// take the place of the other one.
+func (t *Transport) dismiss(r *host.Round, st *standing) {
+	t.mu.Lock()
+	spare := t.table.spare(st)
+	if spare {
+		t.table.release(st)
 	}
-	var idlest *ntcp2.Session
-	for s := range t.all {
-		if s == keep {
-			continue
-		}
-		if idlest == nil || s.LastActive().Before(idlest.LastActive()) ||
-			s.LastActive().Equal(idlest.LastActive()) && compareSessions(s, idlest) < 0 {
-			idlest = s
-		}
+	t.mu.Unlock()
+	if spare {
+		st.session.Close(r, block.Unspecified)
 	}
-	return idlest
 }
 
 // Message implements ntcp2.Handler.
@@ -113,60 +103,26 @@ func (x sessions) RouterInfo(r *host.Round, _ *ntcp2.Session, ri *data.RouterInf
 }
 
 // ClockSkew implements ntcp2.Handler.
-func (x sessions) ClockSkew(r *host.Round, peer data.Hash, _ netip.AddrPort, skew time.Duration) {
-	if !peer.IsZero() {
-		x.t.skews.add(r.Now, peer, skew)
+func (x sessions) ClockSkew(r *host.Round, peer data.Hash, remote netip.AddrPort, ahead time.Duration) {
+	if peer.IsZero() {
+		return
 	}
+	var network netip.Prefix
+	if !x.t.cfg.AllowPrivate {
+		network = networkOf(remote.Addr())
+	}
+	x.t.skews.add(skew{peer, network, ahead, r.Now})
 }
 
 // Closed implements ntcp2.Handler.
 func (x sessions) Closed(r *host.Round, s *ntcp2.Session, err error) {
-	t, peer := x.t, s.Peer()
+	t := x.t
 	t.mu.Lock()
-	_, stood := t.all[s]
-	delete(t.all, s)
-	if t.peers[peer] == s {
-		delete(t.peers, peer)
-		t.adopt(peer)
-	}
-	failed := !stood && !s.Inbound() && !t.closed
-	if failed {
-		t.rest(r.Now, peer)
-	}
+	stood := t.table.remove(s)
 	t.mu.Unlock()
-	if failed {
-		t.stats.failed.Add(1)
-		t.up.Failed(r, peer, err)
+	if !stood && !s.Inbound() {
+		t.missed(r, s.Peer(), err)
 	}
-}
-
-// adopt sends through another session with the peer, if one still stands.
-func (t *Transport) adopt(peer data.Hash) {
-	var best *ntcp2.Session
-	for s := range t.all {
-		if s.Peer() == peer && (best == nil || compareSessions(s, best) < 0) {
-			best = s
-		}
-	}
-	if best != nil {
-		t.peers[peer] = best
-	}
-}
-
-// rest leaves a router alone for a while.
-func (t *Transport) rest(now time.Time, peer data.Hash) {
-	last, again := t.resting[peer]
-	pause := firstRest
-	if again {
-		pause = min(2*last.pause, longRest)
-	} else {
-		t.restSeen = append(t.restSeen, peer)
-		if len(t.restSeen) > maxResting {
-			delete(t.resting, t.restSeen[0])
-			t.restSeen = t.restSeen[1:]
-		}
-	}
-	t.resting[peer] = rest{until: now.Add(pause), pause: pause}
 }
 
 // Refused implements ntcp2.Handler: there is no one to tell.

@@ -1,12 +1,18 @@
 // Package transport is one Send for the whole network: it picks the session
 // to a router, or opens one, and hands up what arrives through any.
 //
-// There is one session to a peer to send through. Dials are made when
-// something is to be sent; what is sent meanwhile waits in the session. When
-// two routers dial each other at once, both keep the session that the one with
-// the smaller hash dialled, so they never disagree; the other one is still
-// listened to for some seconds and then closed. A router that could not be
-// reached is left alone for a while, longer each time.
+// There is one session to a peer to send through (table.go). A router is
+// dialled when something is to be sent to it (dial.go), at one of its
+// addresses after the other (choose.go), and what is sent meanwhile waits for
+// whichever session with it stands first, no matter who has dialled it
+// (waiting.go). When two routers dial each other at once, both go on with the
+// session that the one with the smaller hash dialled, so they never disagree;
+// the other session is listened to for some seconds more and then closed. A
+// router that could not be reached rests for a while, longer each time
+// (rest.go).
+//
+// Who sends nothing new is closed by its session; when there are too many, the
+// idlest has to go (limit.go).
 //
 // Nothing here knows what messages are for. Which routers exist is asked of
 // [RouterInfos], who is banned of the [Handler].
@@ -15,6 +21,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,7 +35,8 @@ import (
 	"allium/internal/transport/ntcp2"
 )
 
-// Errors of Send. A session's own are those of package ntcp2.
+// Errors of Send and Connect. Others are host.ErrFull, when no more may wait,
+// host.ErrClosed after Close, and ntcp2.ErrTooLong.
 var (
 	// ErrUnknownRouter reports a router whose RouterInfo is not known: look it
 	// up and try again.
@@ -44,6 +52,10 @@ var (
 	ErrSelf = errors.New("transport: that is ourselves")
 )
 
+// ErrUnpublishable is what New reports of an address that other routers would
+// not dial.
+var ErrUnpublishable = errors.New("address cannot be published")
+
 // RouterInfos is what is known of other routers.
 type RouterInfos interface {
 	// RouterInfo gives the newest RouterInfo of a router, nil if unknown.
@@ -54,27 +66,19 @@ type RouterInfos interface {
 type Handler interface {
 	// Message hands over a message whose body is lent for the round.
 	Message(r *host.Round, from data.Hash, m i2np.Message)
-	// RouterInfo hands over a verified RouterInfo of a peer, by itself.
+	// RouterInfo hands over a peer's RouterInfo that it has sent itself, in
+	// the handshake or later. Its signature is verified. flood asks a
+	// floodfill to flood it.
 	RouterInfo(r *host.Round, ri *data.RouterInfo, flood bool)
-	// Connected tells that a session with a peer stands.
+	// Connected tells that a session with a peer stands that is sent through
+	// from now on.
 	Connected(r *host.Round, peer data.Hash)
-	// Failed tells that a router could not be reached, once for each attempt.
+	// Failed tells that a router could not be reached at any of its addresses,
+	// and why not at the last of them. What waited for it is gone.
 	Failed(r *host.Round, peer data.Hash, err error)
 	// Banned tells whether a router is not to be talked to.
 	Banned(now time.Time, peer data.Hash) bool
 }
-
-const (
-	// listenOn is how long a session that lost against another is still
-	// listened to before it is closed.
-	listenOn = 5 * time.Second
-	// A router that could not be reached is left alone for so long, twice as
-	// long after each further failure.
-	firstRest = 5 * time.Second
-	longRest  = 5 * time.Minute
-	// maxResting bounds how many such routers are remembered.
-	maxResting = 4096
-)
 
 // Transport is all sessions of a router.
 type Transport struct {
@@ -88,144 +92,137 @@ type Transport struct {
 
 	listeners []host.Listener
 	addresses []data.RouterAddress
+	own       []netip.AddrPort // those of addresses that can be dialled
 	skews     skews
 	stats     counts
+	ready     atomic.Bool // our RouterInfo tells of this transport
 
-	mu       sync.RWMutex
-	closed   bool
-	peers    map[data.Hash]*ntcp2.Session // to send through
-	all      map[*ntcp2.Session]struct{}  // established, those being listened to included
-	resting  map[data.Hash]rest
-	restSeen []data.Hash // in the order they failed
-}
-
-// rest is how long a router is left alone.
-type rest struct {
-	until time.Time
-	pause time.Duration
-}
-
-type counts struct {
-	dialled, accepted, failed, evicted atomic.Uint64
+	mu      sync.RWMutex
+	closed  bool
+	table   table
+	dials   map[data.Hash]*dial
+	resting resting
 }
 
 // New listens on the addresses of cfg and makes ready to dial. It fails when
-// an address cannot be listened on.
+// an address cannot be listened on, or, with ErrUnpublishable, not be
+// published.
+//
+// Connections are refused until self.RouterInfo gives a RouterInfo that has
+// the Addresses, since peers ban a router that comes with another. It is not
+// called before New has returned, except for such a connection.
 func New(cfg Config, h host.Host, self ntcp2.Local, known RouterInfos, limiter *bandwidth.Limiter, up Handler) (*Transport, error) {
+	cfg.Listen = slices.Clone(cfg.Listen)
+	for i, l := range cfg.Listen {
+		cfg.Listen[i] = netip.AddrPortFrom(l.Addr().Unmap(), l.Port())
+	}
 	t := &Transport{
 		cfg: cfg, h: h, self: self, known: known, limiter: limiter, up: up,
-		peers:   make(map[data.Hash]*ntcp2.Session),
-		all:     make(map[*ntcp2.Session]struct{}),
-		resting: make(map[data.Hash]rest),
+		table:   newTable(self.Hash),
+		dials:   make(map[data.Hash]*dial),
+		resting: make(resting),
 	}
 	t.ntcp2 = ntcp2.New(cfg.NTCP2, h, self, sessions{t})
 	for _, addr := range cfg.Listen {
-		l, err := h.ListenTCP(addr, t.ntcp2.Accept)
+		l, err := h.ListenTCP(addr, t.accept)
 		if err != nil {
 			t.closeListeners()
 			return nil, fmt.Errorf("transport: %w", err)
 		}
 		t.listeners = append(t.listeners, l)
 	}
-	var err error
-	if t.addresses, err = t.ownAddresses(); err != nil {
+	if err := t.makeAddresses(); err != nil {
 		t.closeListeners()
 		return nil, err
 	}
 	return t, nil
 }
 
-// Send sends m to a router, dialling it if there is no session. The body is
-// copied. It fails with one of the errors above, or with those of
-// ntcp2.Session.Send; nothing of what is accepted is promised to arrive.
-func (t *Transport) Send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
-	if c == bandwidth.Own {
-		t.limiter.Spend(r.Now, bandwidth.Out, c, len(m.Body))
-	}
-	t.mu.RLock()
-	s := t.peers[to]
-	t.mu.RUnlock()
-	if s == nil {
-		var err error
-		if s, err = t.dial(r, to); err != nil {
-			return err
+// accept takes a connection, unless it comes before we can say who we are:
+// the ports in our RouterInfo are known only when we listen already.
+func (t *Transport) accept(r *host.Round, s host.Stream) host.StreamHandler {
+	if !t.ready.Load() {
+		if !t.introduced(t.self.RouterInfo(r.Now)) {
+			return nil
 		}
+		t.ready.Store(true)
 	}
-	return s.Send(r, m, c)
+	return t.ntcp2.Accept(r, s)
 }
 
-// Connect opens a session to a router unless there is one.
-func (t *Transport) Connect(r *host.Round, to data.Hash) error {
-	t.mu.RLock()
-	s := t.peers[to]
-	t.mu.RUnlock()
-	if s != nil {
-		return nil
+// Send sends m to a router, dialling it if there is no session. The body is
+// copied. It fails with one of the errors above; nothing of what is accepted
+// is promised to arrive. Our own messages are counted against the limits of
+// bandwidth here, those in transit by who carries them.
+func (t *Transport) Send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
+	err := t.send(r, to, m, c)
+	if err == nil && c == bandwidth.Own {
+		t.limiter.Spend(r.Now, bandwidth.Out, c, len(m.Body))
 	}
-	_, err := t.dial(r, to)
 	return err
 }
 
-// Connected tells whether an established session with a router stands.
-func (t *Transport) Connected(peer data.Hash) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	s := t.peers[peer]
-	_, established := t.all[s]
-	return established
+func (t *Transport) send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
+	for s := t.session(to); s != nil; s = t.leave(to, s) {
+		if err := s.Send(r, m, c); !errors.Is(err, host.ErrClosed) {
+			return err
+		}
+	}
+	s, err := t.reach(r, to, &parcel{m, c, r.Now})
+	if s != nil {
+		err = s.Send(r, m, c)
+	}
+	return err
 }
 
-// dial returns the session to a router, a new one unless another call was
-// faster.
-func (t *Transport) dial(r *host.Round, to data.Hash) (*ntcp2.Session, error) {
-	if to == t.self.Hash {
-		return nil, ErrSelf
-	}
-	if t.up.Banned(r.Now, to) {
-		return nil, ErrBanned
-	}
-	ri := t.known.RouterInfo(to)
-	if ri == nil {
-		return nil, ErrUnknownRouter
-	}
-	local, addr, ok := t.choose(ri)
-	if !ok {
-		return nil, ErrNoAddress
-	}
+// session is the one to send to a router through, nil if there is none.
+func (t *Transport) session(to data.Hash) *ntcp2.Session {
+	t.mu.RLock()
+	s := t.table.peers[to]
+	t.mu.RUnlock()
+	return s
+}
+
+// leave turns away from a session that takes nothing any more, although its
+// end may take some seconds, and gives another one with the router if there
+// is one.
+func (t *Transport) leave(to data.Hash, s *ntcp2.Session) *ntcp2.Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return nil, host.ErrClosed
+	if st := t.table.all[s]; st != nil {
+		t.table.release(st)
 	}
-	if s := t.peers[to]; s != nil {
-		return s, nil
-	}
-	if r.Now.Before(t.resting[to].until) {
-		return nil, ErrUnreachable
-	}
-	// Dial neither waits nor calls back: the lock may be held.
-	s, err := t.ntcp2.Dial(r, local, addr, ri)
-	if err != nil {
-		return nil, err
-	}
-	t.stats.dialled.Add(1)
-	t.peers[to] = s
-	return s, nil
+	return t.table.peers[to]
 }
 
-// Close says good-bye to every peer and stops listening.
+// Connect opens a session to a router unless there is one. It fails as Send
+// does.
+func (t *Transport) Connect(r *host.Round, to data.Hash) error {
+	if t.session(to) != nil {
+		return nil
+	}
+	_, err := t.reach(r, to, nil)
+	return err
+}
+
+// Connected tells whether a session with a router stands.
+func (t *Transport) Connected(peer data.Hash) bool { return t.session(peer) != nil }
+
+// Close says good-bye to every peer, gives up all dials and stops listening.
+// What waits in sessions is still sent as far as the connections take it.
 func (t *Transport) Close(r *host.Round) {
 	t.mu.Lock()
 	t.closed = true
-	open := make([]*ntcp2.Session, 0, len(t.all))
-	for s := range t.all {
+	var open []*ntcp2.Session
+	for s := range t.table.all {
 		open = append(open, s)
 	}
-	for _, s := range t.peers {
-		if _, established := t.all[s]; !established {
-			open = append(open, s)
+	for _, d := range t.dials {
+		if d.session != nil {
+			open = append(open, d.session)
 		}
 	}
+	clear(t.dials)
 	t.mu.Unlock()
 	t.closeListeners()
 	slices.SortFunc(open, compareSessions)
@@ -247,47 +244,4 @@ func compareSessions(a, b *ntcp2.Session) int {
 		return c
 	}
 	return a.Remote().Compare(b.Remote())
-}
-
-// Stats is what the transport has done so far.
-type Stats struct {
-	Sessions int    `json:"sessions"`
-	Inbound  int    `json:"inbound"`
-	Dialled  uint64 `json:"dialled"`
-	Accepted uint64 `json:"accepted"`
-	Failed   uint64 `json:"failed"`
-	Evicted  uint64 `json:"evicted"`
-}
-
-// Stats tells what the transport has done so far.
-func (t *Transport) Stats() Stats {
-	s := Stats{
-		Dialled:  t.stats.dialled.Load(),
-		Accepted: t.stats.accepted.Load(),
-		Failed:   t.stats.failed.Load(),
-		Evicted:  t.stats.evicted.Load(),
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	s.Sessions = len(t.all)
-	for session := range t.all {
-		if session.Inbound() {
-			s.Inbound++
-		}
-	}
-	return s
-}
-
-// Peers are the routers with an established session, in order.
-func (t *Transport) Peers() []data.Hash {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	var all []data.Hash
-	for peer, s := range t.peers {
-		if _, established := t.all[s]; established {
-			all = append(all, peer)
-		}
-	}
-	slices.SortFunc(all, data.Hash.Compare)
-	return all
 }

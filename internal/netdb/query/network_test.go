@@ -337,7 +337,7 @@ func (c *context) leaseSet(key data.Hash) *result {
 func (c *context) publish(ls data.LeaseSetEntry) *result {
 	res := new(result)
 	c.node.h.Do(func(r *host.Round) {
-		c.Publish(r, ls, func(_ *host.Round, err error) {
+		c.Publish(r, ls, nil, func(_ *host.Round, err error) {
 			res.calls++
 			res.err = err
 		})

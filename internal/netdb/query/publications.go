@@ -29,12 +29,14 @@ func (q *Queries) PublishRouter(r *host.Round, ri *data.RouterInfo) {
 }
 
 // Publish stores a LeaseSet with the floodfills closest to it, through the
-// context's tunnels, and then looks for it at others. done, which may be nil,
-// is called once: with nil when it was found, some ten seconds after the
-// floodfills have confirmed it, or with one of the errors of this package. A
-// newer one of the same key takes the place of one that is under way.
-func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, done func(r *host.Round, err error)) {
-	c.q.publish(r, &publication{ctx: c, key: ls.Key(), kind: ls.Type(), data: ls.Bytes(), ls: ls}, done)
+// context's tunnels, and then looks for it at others. kept is called when the
+// first floodfill has confirmed it: from then on it can be found as a rule.
+// done is called once: with nil when it was found, some ten seconds later, or
+// with one of the errors of this package. Both may be nil. A newer one of the
+// same key takes the place of one that is under way.
+func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, kept func(r *host.Round), done func(r *host.Round, err error)) {
+	p := &publication{ctx: c, key: ls.Key(), kind: ls.Type(), data: ls.Bytes(), ls: ls, kept: kept}
+	c.q.publish(r, p, done)
 }
 
 func (q *Queries) publish(r *host.Round, p *publication, done func(r *host.Round, err error)) {
@@ -174,12 +176,14 @@ func (q *Queries) confirm(r *host.Round, c *Context, token uint32) bool {
 	q.mu.Lock()
 	var by data.Hash
 	var confirmed *publication
+	var kept func(r *host.Round)
 	for _, p := range q.publications {
 		if p.ctx != c {
 			continue
 		}
 		if h, ok := p.acknowledge(token); ok {
 			by, confirmed = h, p
+			kept, p.kept = p.kept, nil
 			break
 		}
 	}
@@ -189,6 +193,9 @@ func (q *Queries) confirm(r *host.Round, c *Context, token uint32) bool {
 	}
 	if confirmed.ls == nil {
 		q.profiles.LookupAnswered(r.Now, by)
+	}
+	if kept != nil {
+		kept(r)
 	}
 	q.proceed(r, confirmed)
 	return true

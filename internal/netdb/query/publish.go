@@ -59,6 +59,7 @@ type publication struct {
 
 	// ------------------------------------------------------------------------
 	phase phase
+	kept  func(r *host.Round) // for the first confirmation; nil after it
 	// goals are the routing keys it belongs at.
 	goals []data.Hash
 	told  []told

@@ -144,6 +144,13 @@ func (s *Session) answer(message []byte) {
 	s.mu.Lock()
 	s.framesMayCome = s.inbound
 	s.mu.Unlock()
+	s.writeMessage(message)
+}
+
+// writeMessage writes message 1 or 2, whole. If the connection is gone, Closed
+// will tell.
+func (s *Session) writeMessage(message []byte) {
+	s.wireOut.Add(uint64(len(message)))
 	s.stream.Write(message)
 }
 
@@ -172,7 +179,7 @@ func (s *Session) refuse(r *host.Round, message []byte, err error) {
 	switch {
 	case message != nil:
 		// The peer may know our time, but no more.
-		s.stream.Write(message)
+		s.writeMessage(message)
 		s.mu.Lock()
 		s.end(err)
 		s.mu.Unlock()
@@ -180,9 +187,11 @@ func (s *Session) refuse(r *host.Round, message []byte, err error) {
 	case errors.As(err, &told):
 		s.useKeys()
 		s.mu.Lock()
-		s.end(err)
-		s.state = ending
-		s.markDirty(r)
+		if s.cause == nil {
+			s.end(err)
+			s.state = ending
+			s.markDirty(r)
+		}
 		s.mu.Unlock()
 	case s.inbound && !s.answered:
 		s.lieLow(err)

@@ -6,6 +6,7 @@ import (
 
 	"allium/internal/aesbatch"
 	"allium/internal/data"
+	"allium/internal/host"
 	"allium/internal/noise"
 	"allium/internal/replay"
 )
@@ -85,6 +86,14 @@ func (f *Frames) Seal(dst, blocks []byte) []byte {
 
 // Next opens the next frame.
 func (f *Frames) Next(b []byte) (payload, rest []byte, ok bool, err error) { return f.in.next(b) }
+
+// Inject has the session send blocks as they are.
+func (s *Session) Inject(r *host.Round, blocks []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.control = blocks
+	s.markDirty(r)
+}
 
 // What Bob does with message 3.
 var (

@@ -61,7 +61,6 @@ type machine interface {
 type outcome struct {
 	ri            *data.RouterInfo // of the peer
 	skew          time.Duration    // how far the peer's clock is ahead
-	timed         bool             // skew is known
 	send, receive secrets
 }
 
@@ -169,7 +168,6 @@ func (h *handshake) finish(alice bool) {
 // seconds.
 func (h *handshake) clockSkew(now time.Time, told uint32, delay time.Duration) (tooMuch bool) {
 	h.found.skew = time.Unix(int64(told), 0).Sub(now) + delay
-	h.found.timed = true
 	return isSkewed(h.found.skew)
 }
 

@@ -53,8 +53,8 @@ var (
 	// ErrHandshake reports a handshake that did not keep to the protocol, or
 	// whose messages do not authenticate.
 	ErrHandshake = errors.New("handshake failed")
-	// ErrFrame reports a frame that does not authenticate, or blocks that
-	// cannot be read.
+	// ErrFrame reports a frame that does not authenticate, or is shorter than
+	// any.
 	ErrFrame = errors.New("bad frame")
 	// ErrBusy reports that there is more work than workers can do.
 	ErrBusy = errors.New("too busy")
@@ -89,7 +89,7 @@ type Config struct {
 	StallTimeout     time.Duration `default:"1m" min:"5s" max:"10m" help:"How long a peer may leave unread what waits for it before its session is given up."`
 	QueueSize        setting.Size  `default:"512 KiB" min:"64 KiB" max:"16 MiB" help:"How much may wait to be sent in one session. Beyond that the oldest messages in transit are dropped."`
 	QueueAge         time.Duration `default:"4s" min:"100ms" max:"1m" help:"How long a message in transit may wait in a session before it is dropped."`
-	HalfOpen         int           `default:"256" min:"4" max:"65536" help:"How many incoming handshakes may be under way."`
+	HalfOpen         int           `default:"1024" min:"4" max:"65536" help:"How many incoming handshakes may be under way."`
 	HalfOpenPerIP    int           `default:"8" min:"1" max:"65536" help:"How many incoming handshakes may be under way from one IPv4 address or one IPv6 /64 network."`
 	Padding          int           `default:"6" min:"0" max:"100" unit:"percent" help:"The most padding that is added to what is sent, beside its size."`
 }
@@ -122,8 +122,8 @@ type Handler interface {
 	Established(r *host.Round, s *Session)
 	// Message hands over a message whose body is lent for the round.
 	Message(r *host.Round, s *Session, m i2np.Message)
-	// RouterInfo hands over the peer's RouterInfo as it sent it within the
-	// session, verified. flood asks a floodfill to flood it.
+	// RouterInfo hands over the peer's RouterInfo, verified, when it sends
+	// another within the session. flood asks a floodfill to flood it.
 	RouterInfo(r *host.Round, s *Session, ri *data.RouterInfo, flood bool)
 	// ClockSkew tells how far the peer's clock is ahead of ours: once for each
 	// handshake, and each time the peer tells the time. The peer is

@@ -284,3 +284,40 @@ func TestDamagedFrameEndsTheSession(t *testing.T) {
 		t.Errorf("%v, %d messages", p.b.closed[0], len(p.b.messages))
 	}
 }
+
+func TestOverloadEndsHandshakesAndNothingElse(t *testing.T) {
+	w := sim.New(t, 1, sim.Config{Workers: 1, Backlog: 2, WorkTime: 2 * time.Second})
+	p := newPair(t, w, config())
+	p.connect(t)
+	// More strangers than workers, and one who does not wait for an answer.
+	for i := range 8 {
+		from := w.Host(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String())
+		stranger := from.DialTCP(netip.Addr{}, bobAddr, new(prober))
+		must(t, stranger.Write(randomBytes(64)))
+	}
+	flooder := new(prober)
+	flooder.stream = w.Host("203.0.113.100").DialTCP(netip.Addr{}, bobAddr, flooder)
+	w.Run(10 * time.Second)
+	must(t, flooder.stream.Write(randomBytes(64)))
+	w.Run(time.Second)
+	must(t, flooder.stream.Write(randomBytes(20000)))
+	w.Run(time.Minute)
+
+	busy, flood := 0, 0
+	for _, err := range p.b.refused {
+		switch {
+		case errors.Is(err, ntcp2.ErrBusy):
+			busy++
+		case errors.Is(err, ntcp2.ErrHandshake):
+			flood++
+		}
+	}
+	if len(p.b.refused) != 9 || busy < 4 || flood != 1 || p.b.ep.Stats().HalfOpen != 0 {
+		t.Errorf("%d busy, %d flooding of %v", busy, flood, p.b.refused)
+	}
+	must(t, p.a.send(p.fromA, 1, 100, bandwidth.Own))
+	w.Run(time.Second)
+	if len(p.b.messages) != 1 {
+		t.Error("the session of others has suffered")
+	}
+}

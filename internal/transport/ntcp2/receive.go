@@ -38,9 +38,7 @@ func (s *Session) receive(r *host.Round, b []byte) {
 		b = rest
 		s.framesIn.Add(1)
 		s.active.Store(r.Now.UnixNano())
-		if err := s.deliver(r, payload); err != nil {
-			s.terminate(r, refusal(block.PayloadError, "frame", fmt.Errorf("%w: %w", ErrFrame, err)))
-		}
+		s.deliver(r, payload)
 	}
 }
 
@@ -62,14 +60,11 @@ func (s *Session) swallowBroken(r *host.Round, n int) {
 	}
 }
 
-// deliver hands up the blocks of a frame. It fails when they cannot be read to
-// the end.
-func (s *Session) deliver(r *host.Round, payload []byte) error {
+// deliver hands up the blocks of a frame. Types that are not known are passed
+// over, and so is what cannot be read, as all routers do.
+func (s *Session) deliver(r *host.Round, payload []byte) {
 	blocks := block.NewReader(payload)
-	for blocks.Next() {
-		if s.ended.Load() {
-			return nil
-		}
+	for blocks.Next() && !s.ended.Load() {
 		var err error
 		switch blocks.Type {
 		case block.TypeI2NP:
@@ -82,10 +77,12 @@ func (s *Session) deliver(r *host.Round, payload []byte) error {
 			err = s.deliverTermination(blocks.Data)
 		}
 		if err != nil {
-			return err
+			s.malformed.Add(1)
 		}
 	}
-	return blocks.Err()
+	if blocks.Err() != nil {
+		s.malformed.Add(1)
+	}
 }
 
 func (s *Session) deliverMessage(r *host.Round, b []byte) error {
@@ -124,15 +121,15 @@ func (s *Session) deliverTermination(b []byte) error {
 	return nil
 }
 
-// deliverRouterInfo has a worker verify a RouterInfo of the peer and hand it
-// up. While one is being verified, and when all workers have enough to do,
+// deliverRouterInfo has a worker verify a new RouterInfo of the peer and hand
+// it up. While one is being verified, and when all workers have enough to do,
 // others are left aside: they are sent again.
 func (s *Session) deliverRouterInfo(b []byte) error {
 	raw, flood, err := block.ParseRouterInfo(b)
 	if err != nil {
 		return err
 	}
-	if len(raw) > data.MaxRouterInfo || s.checking.Swap(true) {
+	if len(raw) > data.MaxRouterInfo || !flood && bytes.Equal(raw, s.RouterInfo().Bytes()) || s.checking.Swap(true) {
 		return nil
 	}
 	raw = bytes.Clone(raw)

@@ -67,7 +67,7 @@ func newRouter(tb testing.TB, addr netip.AddrPort, id uint8) *router {
 	r.RouterInfo = func(now time.Time) *data.RouterInfo {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.info == nil || now.Sub(r.info.Published()) > time.Hour {
+		if r.info == nil || now.Sub(r.info.Published()) > 20*time.Minute {
 			r.info = r.at(now, addr)
 		}
 		return r.info

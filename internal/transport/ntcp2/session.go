@@ -41,7 +41,7 @@ type Session struct {
 	ended    atomic.Bool  // cause is set: nothing is handed up any more
 	checking atomic.Bool  // a RouterInfo of the peer is being verified
 
-	framesIn, messagesIn, dataIn, wireIn, wireOut atomic.Uint64
+	framesIn, messagesIn, dataIn, malformed, wireIn, wireOut atomic.Uint64
 
 	mu            sync.Mutex
 	peer          data.Hash        // zero until the peer has said who it is
@@ -114,8 +114,10 @@ func (s *Session) LastActive() time.Time {
 func (s *Session) Counters() Counters {
 	s.mu.Lock()
 	c := s.sent
+	c.Waiting = uint64(s.own.size() + s.transit.size())
 	s.mu.Unlock()
 	c.In = Traffic{Messages: s.messagesIn.Load(), Bytes: s.dataIn.Load()}
+	c.Malformed = s.malformed.Load()
 	c.WireIn, c.WireOut = s.wireIn.Load(), s.wireOut.Load()
 	return c
 }

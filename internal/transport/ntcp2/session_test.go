@@ -17,39 +17,40 @@ import (
 )
 
 func TestSessionCarriesMessagesBothWays(t *testing.T) {
-	sim.Twice(t, 3, sim.Config{}, func(w *sim.World) {
-		p := newPair(t, w, config())
-		p.connect(t)
-		if p.fromA.Peer() != p.b.self.Hash || p.toB.Peer() != p.a.self.Hash || p.fromA.Inbound() || !p.toB.Inbound() {
-			t.Error("the ends do not know each other")
+	good, bad := sim.Config{}, sim.Config{Link: sim.Link{Loss: 0.02, Jitter: 30 * time.Millisecond, Up: 2 << 20}}
+	for seed, cfg := range []sim.Config{good, good, bad, bad} {
+		sim.Twice(t, uint64(seed), cfg, func(w *sim.World) { exchange(t, w) })
+	}
+}
+
+// exchange has two routers send each other messages from nothing to the
+// largest, so that frames lie within reads, across them, and fill several.
+func exchange(t *testing.T, w *sim.World) {
+	p := newPair(t, w, config())
+	p.connect(t)
+	if p.fromA.Peer() != p.b.self.Hash || p.toB.Peer() != p.a.self.Hash || p.fromA.Inbound() || !p.toB.Inbound() {
+		t.Error("the ends do not know each other")
+	}
+	sizes := []int{4, 100, 1028, 1028, 16000, 16372, 16373, 40000, ntcp2.MaxFrame - 12}
+	const rounds = 20
+	for i := range rounds {
+		for j, size := range sizes {
+			id := uint32(1 + i*len(sizes) + j)
+			must(t, p.a.send(p.fromA, id, size, bandwidth.Own))
+			must(t, p.b.send(p.toB, id, size, bandwidth.Own))
 		}
-		// Sizes from nothing to the largest, so that frames lie within reads,
-		// across them, and fill several.
-		sizes := []int{4, 100, 1028, 1028, 16000, 16372, 16373, 40000, ntcp2.MaxFrame - 12}
-		const rounds = 40
-		for i := range rounds {
-			for j, size := range sizes {
-				id := uint32(1 + i*len(sizes) + j)
-				must(t, p.a.send(p.fromA, id, size, bandwidth.Own))
-				must(t, p.b.send(p.toB, id, size, bandwidth.Transit))
-			}
-			w.Run(time.Second)
+		w.Run(time.Second)
+	}
+	w.Run(30 * time.Second)
+	for _, n := range []*node{p.a, p.b} {
+		if got := n.received(); len(got) != rounds*len(sizes) || !slices.IsSorted(got) {
+			t.Errorf("%d messages of %d came, in order: %v", len(got), rounds*len(sizes), slices.IsSorted(got))
 		}
-		w.Run(10 * time.Second)
-		for name, n := range map[string]*node{"Alice": p.a, "Bob": p.b} {
-			got := n.received()
-			if len(got) != rounds*len(sizes) || !slices.IsSorted(got) {
-				t.Errorf("%s has got %d messages of %d, in order: %v", name, len(got), rounds*len(sizes), slices.IsSorted(got))
-			}
-		}
-		c := p.fromA.Counters()
-		if c.Own.Messages != rounds*uint64(len(sizes)) || c.In.Messages != c.Own.Messages || c.Dropped+c.Expired != 0 || c.WireOut < c.Own.Bytes {
-			t.Errorf("%+v", c)
-		}
-		if p.a.infos != 1 || len(p.a.skews) < 1 || len(p.b.skews) != 1 {
-			t.Errorf("%d RouterInfos, skews %v %v", p.a.infos, p.a.skews, p.b.skews)
-		}
-	})
+	}
+	c := p.fromA.Counters()
+	if c.Own.Messages != rounds*uint64(len(sizes)) || c.In != c.Own || c.Dropped+c.Expired+c.Waiting != 0 || c.WireOut < c.Own.Bytes {
+		t.Errorf("%+v", c)
+	}
 }
 
 func TestMessageLongerThanAFrameIsRefused(t *testing.T) {
@@ -195,12 +196,16 @@ func TestRouterInfoIsSentAgain(t *testing.T) {
 		p.w.Run(time.Minute)
 		must(t, p.a.send(p.fromA, 1, 10, bandwidth.Own))
 	}
-	// Bob tells his at the start, and then both after 25 to 50 minutes.
-	if p.a.infos < 2 || p.a.infos > 3 || p.b.infos < 1 || p.b.infos > 2 {
+	// Both tell theirs after 25 to 50 minutes, when they have new ones.
+	if p.a.infos < 1 || p.a.infos > 2 || p.b.infos < 1 || p.b.infos > 2 {
 		t.Errorf("in an hour %d RouterInfos to Alice, %d to Bob", p.a.infos, p.b.infos)
 	}
-	if len(p.a.skews) != 1+p.a.infos || p.fromA.RouterInfo().Published().Before(sim.Start) {
-		t.Errorf("time told %d times", len(p.a.skews)-1)
+	// Bob tells the time at the start too.
+	if len(p.a.skews) != 2+p.a.infos || len(p.b.skews) != 1+p.b.infos {
+		t.Errorf("time told to Alice %d times, to Bob %d times", len(p.a.skews)-1, len(p.b.skews)-1)
+	}
+	if got := p.fromA.RouterInfo(); !got.Published().After(sim.Start.Add(20 * time.Minute)) {
+		t.Errorf("Alice keeps the RouterInfo of %v", got.Published())
 	}
 }
 
@@ -309,5 +314,55 @@ func TestLostPeerEndsTheSession(t *testing.T) {
 	p.until(t, "the end", func() bool { return len(p.a.closed) == 1 })
 	if p.a.closed[0] == nil {
 		t.Error("no reason")
+	}
+}
+
+func TestOddBlocksAreToleratedOrNot(t *testing.T) {
+	later := func(d time.Duration) []byte { return block.AppendDateTime(nil, sim.Start.Add(d)) }
+	stranger := newRouter(t, aliceAddr, netID).RouterInfo(sim.Start).Bytes()
+	for _, c := range []struct {
+		name      string
+		blocks    []byte
+		malformed uint64
+		reason    block.Reason // of the end, or Unspecified for none
+		byPeer    bool         // who ends it, as Bob sees it
+	}{
+		{"unknown type", []byte{230, 0, 2, 1, 2}, 0, 0, false},
+		{"options", block.AppendOptions(nil, block.Options{}), 0, 0, false},
+		{"padding in front", block.AppendPadding(nil, 3), 1, 0, false},
+		{"short I2NP", []byte{3, 0, 4, 1, 2, 3, 4}, 1, 0, false},
+		{"short DateTime", []byte{0, 0, 1, 1}, 1, 0, false},
+		{"short RouterInfo", []byte{2, 0, 0}, 1, 0, false},
+		{"RouterInfo of somebody else", block.AppendRouterInfo(nil, stranger, true), 0, 0, false},
+		{"RouterInfo of nobody", block.AppendRouterInfo(nil, stranger[:100], true), 0, 0, false},
+		{"short Termination", []byte{4, 0, 1, 0}, 1, 0, false},
+		{"good time", later(-30 * time.Second), 0, 0, false},
+		{"bad time", later(5 * time.Minute), 0, block.ClockSkew, false},
+		{"Termination", block.AppendTermination(nil, block.TypeTerminationNTCP2, block.Termination{Reason: block.FrameTimeout}), 0, block.FrameTimeout, true},
+	} {
+		p := newPair(t, sim.New(t, 1, sim.Config{}), config())
+		p.connect(t)
+		p.w.Run(time.Second)
+		p.a.host.Do(func(r *host.Round) { p.fromA.Inject(r, c.blocks) })
+		p.w.Run(time.Second)
+		if got := p.toB.Counters().Malformed; got != c.malformed {
+			t.Errorf("%s: %d malformed blocks", c.name, got)
+		}
+		if p.b.infos != 0 {
+			t.Errorf("%s: took a RouterInfo", c.name)
+		}
+		if c.reason == block.Unspecified {
+			must(t, p.a.send(p.fromA, 1, 10, bandwidth.Own))
+			p.w.Run(time.Second)
+			if len(p.b.messages) != 1 {
+				t.Errorf("%s: the session is gone: %v", c.name, p.b.closed)
+			}
+			continue
+		}
+		if len(p.b.closed) != 1 || len(p.a.closed) != 1 {
+			t.Errorf("%s: the session goes on", c.name)
+		} else if reason, byPeer, _ := terminated(p.b.closed[0]); reason != c.reason || byPeer != c.byPeer {
+			t.Errorf("%s: %v", c.name, p.b.closed[0])
+		}
 	}
 }

@@ -83,7 +83,11 @@ type Counters struct {
 	In, Own, Transit Traffic
 	// WireIn and WireOut are bytes of the connection, handshake included.
 	WireIn, WireOut uint64
+	// Waiting is how many bytes of messages wait to be sealed.
+	Waiting uint64
 	// Dropped are messages that found no room or waited too long, and Expired
 	// those whose time was over before they could be sealed.
 	Dropped, Expired uint64
+	// Malformed are blocks of the peer that could not be read.
+	Malformed uint64
 }

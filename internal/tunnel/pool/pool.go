@@ -249,7 +249,7 @@ func (p *Pool) firstHopFailed(r *host.Round, peer data.Hash) {
 	p.mu.Lock()
 	for _, t := range p.out.tunnels {
 		if t.hops[0] == peer {
-			t.lifetime.strike(r.Now)
+			t.lifetime.strike(r.Now, r.Now)
 			found = true
 		}
 	}

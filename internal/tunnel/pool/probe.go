@@ -38,18 +38,17 @@ type probe struct {
 	sent time.Time
 }
 
-// test begins the tests that are due. Each is one of two tunnels; a partner
-// that works is preferred.
+// test begins the tests that are due, each of one tunnel with another.
 func (p *Pool) test(r *host.Round) {
 	var due []*probe
 	p.mu.Lock()
 	for _, out := range p.out.tunnels {
-		if in := p.testInbound(r.Now); in != nil && out.lifetime.testDue(r.Now) {
+		if in := p.testInbound(r.Now, out); in != nil && out.lifetime.testDue(r.Now) {
 			due = append(due, p.begin(r.Now, out, in))
 		}
 	}
 	for _, in := range p.in.tunnels {
-		if out := p.testOutbound(r.Now); out != nil && in.lifetime.testDue(r.Now) {
+		if out := p.testOutbound(r.Now, in); out != nil && in.lifetime.testDue(r.Now) {
 			due = append(due, p.begin(r.Now, out, in))
 		}
 	}
@@ -59,9 +58,9 @@ func (p *Pool) test(r *host.Round) {
 	}
 }
 
-// testInbound is a partner for outbound tunnels, nil if there is none.
-func (p *Pool) testInbound(now time.Time) *Inbound {
-	if t, rank := pick(p.in.tunnels, now); rank >= failing {
+// testInbound is a partner for an outbound tunnel, nil if there is none.
+func (p *Pool) testInbound(now time.Time, of *Outbound) *Inbound {
+	if t, ok := partner(p.in.tunnels, now, of.lifetime.strikes > 0); ok {
 		return t
 	}
 	if p.zero == nil || !p.zeroAllowed(p.cfg.Inbound) {
@@ -70,15 +69,30 @@ func (p *Pool) testInbound(now time.Time) *Inbound {
 	return p.zero.in
 }
 
-// testOutbound is a partner for inbound tunnels, nil if there is none.
-func (p *Pool) testOutbound(now time.Time) *Outbound {
-	if t, rank := pick(p.out.tunnels, now); rank >= failing {
+// testOutbound is a partner for an inbound tunnel, nil if there is none.
+func (p *Pool) testOutbound(now time.Time, of *Inbound) *Outbound {
+	if t, ok := partner(p.out.tunnels, now, of.lifetime.strikes > 0); ok {
 		return t
 	}
 	if p.zero == nil || !p.zeroAllowed(p.cfg.Outbound) {
 		return nil
 	}
 	return p.zero.out
+}
+
+// partner picks a tunnel to test another with: any that works, or for one in
+// doubt that which was found to work last, lest it fail for its partner again.
+func partner[T tunnelOf](all []T, now time.Time, doubt bool) (best T, ok bool) {
+	best, of := pick(all, now)
+	if !doubt || of < working {
+		return best, of > unusable
+	}
+	for _, t := range all {
+		if l := t.life(); l.rank(now) >= working && l.provedAt.After(best.life().provedAt) {
+			best = t
+		}
+	}
+	return best, true
 }
 
 // testDue tells whether the tunnel is to be tested now.
@@ -143,7 +157,8 @@ func (p *Pool) Tested(r *host.Round, id uint32) bool {
 }
 
 // judge ends the tests whose message did not come back. A tunnel that a later
-// message has come through since is not to blame.
+// message has come through is not to blame, and one that is in doubt since
+// then is not blamed again: it may have had two dead partners at a time.
 func (p *Pool) judge(r *host.Round) {
 	var lost []*probe
 	p.mu.Lock()
@@ -155,8 +170,8 @@ func (p *Pool) judge(r *host.Round) {
 		lost = append(lost, t)
 		p.tests.failed++
 		for _, l := range t.lives() {
-			if !l.provedAt.After(t.sent) {
-				l.strike(r.Now.Add(retestAfter))
+			if !l.provedAt.After(t.sent) && !l.struckAt.After(t.sent) {
+				l.strike(r.Now, r.Now.Add(retestAfter))
 			}
 		}
 	}

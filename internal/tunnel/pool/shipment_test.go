@@ -126,6 +126,20 @@ func TestOnlyTheLastHopMaySendToUsAndOnce(t *testing.T) {
 	}
 }
 
+func TestNothingIsDeliveredOnceThePoolIsClosed(t *testing.T) {
+	net, own := standing(t, nowhere)
+	in, _ := own.Inbound(net.h.Now())
+	message, receive := net.incoming(t, in, tunnel.Delivery{}, 7)
+	receiver, _ := net.table.Lookup(receive)
+	net.h.Do(func(r *host.Round) {
+		receiver.TunnelData(r, in.Hops()[len(in.Hops())-1], message)
+		own.Close()
+	})
+	if own.has(7) {
+		t.Error("a message was delivered")
+	}
+}
+
 // incoming is a message as the last hop of an inbound tunnel sends it to us,
 // and the ID it comes under.
 func (n *network) incoming(t testing.TB, in *pool.Inbound, d tunnel.Delivery, id uint32) (i2np.TunnelData, tunnel.ID) {

@@ -61,6 +61,7 @@ type life struct {
 
 	testAt   time.Time
 	strikes  int           // in a row
+	struckAt time.Time     // when the last was
 	provedAt time.Time     // when the message of the last passed test was sent
 	rtt      time.Duration // of that test, both tunnels together; 0 untested
 }
@@ -88,11 +89,12 @@ func (l *life) good(now time.Time) bool { return l.strikes == 0 && now.Before(l.
 
 // strike notes that the tunnel seems not to work, and has it tested again. One
 // without hops has nothing that could fail.
-func (l *life) strike(testAt time.Time) {
+func (l *life) strike(now, testAt time.Time) {
 	if l.expires.IsZero() {
 		return
 	}
 	l.strikes++
+	l.struckAt = now
 	l.testAt = testAt
 }
 

@@ -1,0 +1,61 @@
+package transport
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"allium/internal/data"
+)
+
+// counts is what has happened so far.
+type counts struct {
+	dialled, accepted, failed, evicted, refused, dropped atomic.Uint64
+}
+
+// Stats is what the transport has and has done so far.
+type Stats struct {
+	// Sessions stand now, Inbound ones of them were dialled by the peer, and
+	// Dialling more are under way from here.
+	Sessions int `json:"sessions"`
+	Inbound  int `json:"inbound"`
+	Dialling int `json:"dialling"`
+	// Dialled counts the addresses of routers that were dialled, Accepted the
+	// peers that dialled us, Failed the routers that could not be reached.
+	Dialled  uint64 `json:"dialled"`
+	Accepted uint64 `json:"accepted"`
+	Failed   uint64 `json:"failed"`
+	// Evicted counts sessions closed because there were too many, Refused the
+	// peers that were not taken for that reason.
+	Evicted uint64 `json:"evicted"`
+	Refused uint64 `json:"refused"`
+	// Dropped counts messages that waited for a dial in vain.
+	Dropped uint64 `json:"dropped"`
+}
+
+// Stats tells what the transport has done so far.
+func (t *Transport) Stats() Stats {
+	s := Stats{
+		Dialled:  t.stats.dialled.Load(),
+		Accepted: t.stats.accepted.Load(),
+		Failed:   t.stats.failed.Load(),
+		Evicted:  t.stats.evicted.Load(),
+		Refused:  t.stats.refused.Load(),
+		Dropped:  t.stats.dropped.Load(),
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	s.Sessions, s.Inbound, s.Dialling = t.table.count, t.table.inbound, len(t.dials)
+	return s
+}
+
+// Peers are the routers we have a session with, in order.
+func (t *Transport) Peers() []data.Hash {
+	t.mu.RLock()
+	all := make([]data.Hash, 0, len(t.table.peers))
+	for peer := range t.table.peers {
+		all = append(all, peer)
+	}
+	t.mu.RUnlock()
+	slices.SortFunc(all, data.Hash.Compare)
+	return all
+}
