@@ -274,3 +274,50 @@ func TestCloseIsQuickWhateverIsUnderWay(t *testing.T) {
 	}
 	waiting.Wait() // nobody is left behind
 }
+
+func TestDatagramsFindTheirWayThereAndBack(t *testing.T) {
+	routers := smallNetwork(t, 4)
+	a, b := open(t, routers[0], allium.SessionConfig{}), open(t, routers[3], allium.SessionConfig{})
+	ctx := patiently(t)
+	if err := errors.Join(a.Ready(ctx), b.Ready(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	to, err := b.Find(ctx, a.Host()+":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"i2p", "datagram2", "datagram3", "raw"} {
+		server, err := a.ListenPacket(network, ":53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := b.ListenPacket(network, ":1053")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := []byte("a question over " + network)
+		if _, err := client.WriteTo(text, to); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		_ = server.SetReadDeadline(time.Now().Add(patience))
+		n, from, err := server.ReadFrom(buf)
+		if err != nil || string(buf[:n]) != string(text) {
+			t.Fatalf("%s: %q from %v, %v", network, buf[:n], from, err)
+		}
+		if want := (allium.Addr{Hash: b.Addr().Hash, Port: 1053}); from != net.Addr(want) {
+			t.Errorf("%s came from %v, not %v", network, from, want)
+		}
+		if _, err := server.WriteTo(bytes.ToUpper(text), from); err != nil {
+			t.Fatal(err)
+		}
+		_ = client.SetReadDeadline(time.Now().Add(patience))
+		if n, _, err = client.ReadFrom(buf); err != nil || string(buf[:n]) != string(bytes.ToUpper(text)) {
+			t.Fatalf("%s: answer %q, %v", network, buf[:n], err)
+		}
+		_, _ = server.Close(), client.Close()
+	}
+	if _, err := b.ListenPacket("tcp", ":1"); err == nil {
+		t.Error("packets over tcp")
+	}
+}

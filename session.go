@@ -9,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/datagram"
 	"allium/internal/destination"
 	"allium/internal/host"
 	"allium/internal/setting"
@@ -46,8 +46,7 @@ type Session struct {
 	keys    *data.PrivateKeys
 	d       *destination.Destination
 	streams *streaming.Streams
-	packets *packets
-	ready   atomic.Bool
+	packets *datagram.Datagrams
 
 	mu     sync.Mutex
 	closed bool
@@ -134,16 +133,16 @@ type handler struct{ s *Session }
 
 // Message implements destination.Handler.
 func (h handler) Message(r *host.Round, from destination.Sender, m destination.Message) {
+	// What is wrong with a packet concerns its sender alone.
 	if m.Protocol == destination.ProtocolStreaming {
-		// What is wrong with a packet concerns its sender alone.
 		_ = h.s.streams.Receive(r, streaming.Sender(from), m.FromPort, m.ToPort, m.Payload)
 		return
 	}
-	h.s.packets.receive(r, from, m)
+	_ = h.s.packets.Receive(r, datagram.Sender(from), m.Protocol, m.FromPort, m.ToPort, m.Payload)
 }
 
-// Ready implements destination.Handler.
-func (h handler) Ready(_ *host.Round, ready bool) { h.s.ready.Store(ready) }
+// Ready implements destination.Handler: whoever waits looks by himself.
+func (h handler) Ready(*host.Round, bool) {}
 
 func (s *Session) sendStream(r *host.Round, to data.Hash, fromPort, toPort uint16, payload []byte) error {
 	return s.d.Send(r, to, destination.Message{
@@ -164,7 +163,11 @@ func (s *Session) Destination() string { return s.d.Identity().Base64() }
 // Ready waits until the session has tunnels and, unless it is unpublished, can
 // be found by others.
 func (s *Session) Ready(ctx context.Context) error {
-	return s.r.await(ctx, func() bool { return s.ready.Load() || s.isClosed() })
+	err := s.r.await(ctx, func() bool { return s.isClosed() || s.d.Ready(s.r.host.Now()) })
+	if err == nil && s.isClosed() {
+		return ErrClosed
+	}
+	return err
 }
 
 func (s *Session) isClosed() bool {
@@ -183,7 +186,7 @@ func (s *Session) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	s.packets.close()
+	s.packets.Close()
 	s.r.host.Do(s.streams.Close)
 	s.r.host.Do(s.d.Close)
 	s.r.mu.Lock()

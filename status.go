@@ -40,11 +40,14 @@ type Known struct {
 // Peers are connections with other routers, now and since the start.
 type Peers struct {
 	Sessions int    `json:"sessions"`
-	Inbound  int    `json:"inbound"`
+	Inbound  int    `json:"inbound"` // of those, dialled by the peer
+	Dialling int    `json:"dialling"`
 	Dialled  uint64 `json:"dialled"`
 	Accepted uint64 `json:"accepted"`
 	Failed   uint64 `json:"failed"`
-	Evicted  uint64 `json:"evicted"`
+	Evicted  uint64 `json:"evicted"` // closed because there were too many
+	Refused  uint64 `json:"refused"` // not taken for that reason
+	Dropped  uint64 `json:"dropped"` // messages that waited for a dial in vain
 }
 
 // Builds sums up the tunnel builds of all pools.

@@ -33,7 +33,7 @@ share = "20 MB/s"
 inbound = {length = 1}
 outbound = {length = 1}
 [http_proxy]
-proxy = {listen = "{{.Proxy}}"}
+listen = "{{.Proxy}}"
 [http_proxy.tunnels]
 inbound = {length = {{.Length}}}
 outbound = {length = {{.Length}}}

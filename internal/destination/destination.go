@@ -110,6 +110,7 @@ type Destination struct {
 	opened   atomic.Bool    // context is set
 	key      x25519.KeyPair // that peers encrypt to
 	sessions *garlic.Sessions
+	codec    *codec
 	// inBand is the LeaseSets that came along with messages. They are apart
 	// from those of the context, which we have looked for, so that whoever
 	// writes to us cannot push these out.
@@ -141,6 +142,7 @@ func Open(r *host.Round, rt *router.Router, cfg Config, keys *data.PrivateKeys, 
 		hash:     keys.Destination.Hash(),
 		key:      x25519.Generate(),
 		inBand:   netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, data.Hash{}),
+		codec:    newCodec(cfg.Compress),
 		peers:    newPeers(),
 		parcels:  sync.Pool{New: func() any { return new(parcel) }},
 		openings: sync.Pool{New: func() any { return new(garlic.Opened) }},

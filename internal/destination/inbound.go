@@ -171,7 +171,7 @@ func (d *Destination) deliver(r *host.Round, from Sender, c *garlic.Clove) {
 		d.counts.malformed.Add(1)
 		return
 	}
-	m, err := parsePayload(body.Payload)
+	m, err := d.codec.parse(body.Payload)
 	if err != nil {
 		d.counts.malformed.Add(1)
 		return

@@ -55,16 +55,32 @@ type Message struct {
 	Payload []byte
 }
 
-// appendPayload appends m in its gzip wrapping. It compresses only if asked
-// to and if that makes it shorter.
-func appendPayload(b []byte, m Message, compress bool) []byte {
+// codec wraps and unwraps messages. What it takes to compress is used again
+// and again, by several goroutines.
+type codec struct {
+	compress  bool
+	deflaters sync.Pool // *deflater
+	inflaters sync.Pool // *inflater
+}
+
+func newCodec(compress bool) *codec {
+	return &codec{
+		compress:  compress,
+		deflaters: sync.Pool{New: func() any { return newDeflater() }},
+		inflaters: sync.Pool{New: func() any { return newInflater() }},
+	}
+}
+
+// append appends m in its gzip wrapping. It compresses only if asked to and if
+// that makes it shorter.
+func (c *codec) append(b []byte, m Message) []byte {
 	start := len(b)
 	b = append(b, 0x1F, 0x8B, 8, 0)
 	b = binary.BigEndian.AppendUint16(b, m.FromPort)
 	b = binary.BigEndian.AppendUint16(b, m.ToPort)
 	b = append(b, 0, m.Protocol)
-	if compress && len(m.Payload) >= storeBelow {
-		deflated := appendDeflated(b, m.Payload)
+	if c.compress && len(m.Payload) >= storeBelow {
+		deflated := c.appendDeflated(b, m.Payload)
 		if len(deflated)-len(b) < storedHeader+len(m.Payload) {
 			deflated[start+8] = best
 			return appendTrailer(deflated, m.Payload)
@@ -85,7 +101,7 @@ func (d *deflater) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var deflaters = sync.Pool{New: func() any {
+func newDeflater() *deflater {
 	d := new(deflater)
 	w, err := flate.NewWriter(d, flate.BestSpeed)
 	if err != nil {
@@ -93,12 +109,12 @@ var deflaters = sync.Pool{New: func() any {
 	}
 	d.w = w
 	return d
-}}
+}
 
 // appendDeflated appends p compressed.
-func appendDeflated(b, p []byte) []byte {
-	d := deflaters.Get().(*deflater)
-	defer deflaters.Put(d)
+func (c *codec) appendDeflated(b, p []byte) []byte {
+	d := c.deflaters.Get().(*deflater)
+	defer c.deflaters.Put(d)
 	d.b = b
 	d.w.Reset(d)
 	// Appending never fails.
@@ -125,8 +141,8 @@ func appendTrailer(b, p []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, uint32(len(p)))
 }
 
-// parsePayload unwraps an end-to-end message. The result may alias b.
-func parsePayload(b []byte) (Message, error) {
+// parse unwraps an end-to-end message. The result may alias b.
+func (c *codec) parse(b []byte) (Message, error) {
 	if len(b) < gzipHeader+gzipTrailer {
 		return Message{}, fmt.Errorf("%w: %d bytes", ErrPayload, len(b))
 	}
@@ -144,7 +160,7 @@ func parsePayload(b []byte) (Message, error) {
 		return Message{}, fmt.Errorf("%w: inflates to %d bytes", ErrPayload, size)
 	}
 	var err error
-	m.Payload, err = inflate(b[gzipHeader:len(b)-gzipTrailer], int(size))
+	m.Payload, err = c.inflate(b[gzipHeader:len(b)-gzipTrailer], int(size))
 	if err != nil {
 		return Message{}, err
 	}
@@ -156,14 +172,14 @@ func parsePayload(b []byte) (Message, error) {
 
 // inflate yields exactly size bytes, without a copy when body is one stored
 // block.
-func inflate(body []byte, size int) ([]byte, error) {
+func (c *codec) inflate(body []byte, size int) ([]byte, error) {
 	if len(body) == size+storedHeader && body[0]&7 == 1 &&
 		binary.LittleEndian.Uint16(body[1:]) == uint16(size) &&
 		binary.LittleEndian.Uint16(body[3:]) == ^uint16(size) {
 		return body[storedHeader:], nil
 	}
-	i := inflaters.Get().(*inflater)
-	defer inflaters.Put(i)
+	i := c.inflaters.Get().(*inflater)
+	defer c.inflaters.Put(i)
 	return i.inflate(body, size)
 }
 
@@ -173,11 +189,11 @@ type inflater struct {
 	r      io.ReadCloser
 }
 
-var inflaters = sync.Pool{New: func() any {
+func newInflater() *inflater {
 	i := new(inflater)
 	i.r = flate.NewReader(&i.source)
 	return i
-}}
+}
 
 func (i *inflater) inflate(body []byte, size int) ([]byte, error) {
 	i.source.Reset(body)

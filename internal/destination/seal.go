@@ -40,18 +40,20 @@ func (d *Destination) seal(r *host.Round, to data.Hash, key x25519.PublicKey, en
 	defer d.parcels.Put(p)
 	p.cloves = p.cloves[:0]
 	expiration := r.Now.Add(messageLife)
+	// The LeaseSet first: i2pd takes cloves in order, and answers nobody it
+	// knows no LeaseSet of.
+	if store != nil {
+		p.cloves = append(p.cloves, garlic.Clove{Message: i2np.Message{
+			Type: i2np.TypeDatabaseStore, ID: random.Nonzero32(), Expiration: expiration, Body: store,
+		}})
+	}
 	if m != nil {
-		p.data = appendPayload(append(p.data[:0], make([]byte, sizeLen)...), *m, d.cfg.Compress)
+		p.data = d.codec.append(append(p.data[:0], make([]byte, sizeLen)...), *m)
 		binary.BigEndian.PutUint32(p.data, uint32(len(p.data)-sizeLen))
 		p.cloves = append(p.cloves, garlic.Clove{
 			Delivery: garlic.Delivery{Kind: garlic.ToDestination, Hash: to},
 			Message:  i2np.Message{Type: i2np.TypeData, ID: random.Nonzero32(), Expiration: expiration, Body: p.data},
 		})
-	}
-	if store != nil {
-		p.cloves = append(p.cloves, garlic.Clove{Message: i2np.Message{
-			Type: i2np.TypeDatabaseStore, ID: random.Nonzero32(), Expiration: expiration, Body: store,
-		}})
 	}
 	p.sealed, err = d.sessions.Seal(append(p.sealed[:0], make([]byte, sizeLen)...), r.Now, key, p.cloves, track)
 	if err != nil {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"allium/internal/data"
 	"allium/internal/garlic"
@@ -42,9 +43,12 @@ type Context struct {
 	cfg     ContextConfig
 	replies *garlic.Replies
 	query   *query.Context
+	ready   atomic.Bool // all of the above is set
 }
 
-// OpenContext makes a context and begins to build its tunnels.
+// OpenContext makes a context and begins to build its tunnels. Its callbacks
+// may come before it returns, from other goroutines. On a closed router the
+// context is closed.
 func (rt *Router) OpenContext(r *host.Round, cfg ContextConfig) *Context {
 	c := &Context{
 		rt: rt, cfg: cfg,
@@ -55,15 +59,20 @@ func (rt *Router) OpenContext(r *host.Round, cfg ContextConfig) *Context {
 	if rt.explore != nil {
 		fallback = rt.explore.Pool
 	}
-	// The pool's first tunnels take a round trip, and what comes out of them
-	// finds the context complete: nothing arrives within this round.
 	c.Pool = rt.builder.Open(r, cfg.Tunnels, pool.Context{
 		Name: cfg.Name, Replies: c.replies, Deliver: c.deliver, Changed: cfg.Changed, Key: cfg.Key,
 	}, rt.selector, fallback)
 	c.query = rt.queries.Context(c.Pool, c.replies, c.LeaseSets)
+	c.ready.Store(true)
 	rt.mu.Lock()
-	rt.contexts = append(rt.contexts, c)
+	closed := rt.closed
+	if !closed {
+		rt.contexts = append(rt.contexts, c)
+	}
 	rt.mu.Unlock()
+	if closed {
+		c.Close(r)
+	}
 	return c
 }
 
@@ -96,8 +105,12 @@ func (c *Context) Publish(r *host.Round, ls data.LeaseSetEntry, kept func(r *hos
 
 // deliver filters what comes out of the context's inbound tunnels: answers to
 // its own questions, and garlic. Anything else is somebody's attempt to have
-// us act on it, and link us to the tunnel by that.
+// us act on it, and link us to the tunnel by that. No memory is shared with
+// what comes directly or to others, not even of what was seen before.
 func (c *Context) deliver(r *host.Round, m i2np.Message) {
+	if !c.ready.Load() {
+		return // nothing can have been asked yet
+	}
 	c.rt.account(r.Now, len(m.Body))
 	if m.CheckExpiration(r.Now) != nil {
 		c.rt.counts.expired.Add(1)
@@ -143,7 +156,7 @@ func (c *Context) answer(r *host.Round, m i2np.Message) {
 	case i2np.TypeDatabaseStore, i2np.TypeDatabaseSearchReply:
 		c.query.Handle(r, m)
 	case i2np.TypeOutboundTunnelBuildReply:
-		c.rt.builder.Reply(r, m)
+		c.Pool.Reply(r, m)
 	default:
 		c.rt.counts.unknown.Add(1)
 	}

@@ -20,11 +20,15 @@ type counts struct {
 	received, malformed, expired, repeated, unknown, busy, undeliverable atomic.Uint64
 }
 
-// incoming is the router as its transports see it.
+// incoming is the router as its transports see it. They listen before the
+// rest of the router is made: what comes so early is not for it.
 type incoming struct{ *Router }
 
 // Message implements transport.Handler.
 func (in incoming) Message(r *host.Round, from data.Hash, m i2np.Message) {
+	if !in.running.Load() {
+		return
+	}
 	in.counts.received.Add(1)
 	in.dispatch(r, from, m)
 }
@@ -44,6 +48,9 @@ func (in incoming) Connected(r *host.Round, peer data.Hash) {
 
 // Failed implements transport.Handler.
 func (in incoming) Failed(r *host.Round, peer data.Hash, err error) {
+	if !in.running.Load() {
+		return
+	}
 	in.log.Debug("router not reached", "router", peer, "err", err)
 	in.profiles.DialFailed(r.Now, peer)
 	in.builder.PeerFailed(r, peer)
@@ -55,7 +62,8 @@ func (in incoming) Banned(now time.Time, peer data.Hash) bool {
 }
 
 // dispatch hands a message to whom it concerns. Tunnel messages come first:
-// they are almost all there is.
+// they are almost all there is. from is our own hash for what we send to
+// ourselves, and zero for what came out of somebody's tunnel.
 func (rt *Router) dispatch(r *host.Round, from data.Hash, m i2np.Message) {
 	switch m.Type {
 	case i2np.TypeTunnelData:
@@ -78,8 +86,6 @@ func (rt *Router) dispatch(r *host.Round, from data.Hash, m i2np.Message) {
 		if !rt.builder.Reply(r, m) {
 			rt.transit.Request(r, from, m)
 		}
-	case i2np.TypeOutboundTunnelBuildReply:
-		rt.builder.Reply(r, m)
 	case i2np.TypeGarlic:
 		rt.garlic(r, m)
 	case i2np.TypeDatabaseStore:
@@ -145,6 +151,10 @@ func (rt *Router) garlic(r *host.Round, m i2np.Message) {
 		rt.explore.answers(r, cloves)
 		return
 	}
+	if !rt.garlicRate.AllowN(r.Now, 1) {
+		rt.counts.busy.Add(1)
+		return
+	}
 	sealed := bytes.Clone(g.Data)
 	if !rt.h.Spawn(func(r *host.Round) { rt.open(r, sealed) }) {
 		rt.counts.busy.Add(1)
@@ -184,8 +194,14 @@ func (rt *Router) request(r *host.Round, m i2np.Message) {
 }
 
 // local takes what the endpoint of somebody's outbound tunnel delivers to us.
+// It is as good as what comes directly from a router, of which we do not know
+// the hash. What is for a tunnel was let in by the endpoint.
 func (rt *Router) local(r *host.Round, m i2np.Message) {
-	r.Gather(host.Encrypt, rt).(*loop).add(m)
+	var from data.Hash
+	if m.Type == i2np.TypeTunnelGateway {
+		from = rt.hash
+	}
+	r.Gather(host.Encrypt, rt).(*loop).add(from, m)
 }
 
 // account counts own traffic that came in, for the rates people see.

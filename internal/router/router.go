@@ -10,10 +10,12 @@ package router
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"allium/internal/bandwidth"
@@ -30,6 +32,8 @@ import (
 	"allium/internal/tunnel"
 	"allium/internal/tunnel/pool"
 	"allium/internal/tunnel/transit"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -41,8 +45,15 @@ const (
 	// fragmentMemory bounds the messages being put together from fragments.
 	fragmentMemory = 32 << 20
 	// messages is what the filter of other messages is made for.
-	messages    = 1 << 16
-	messageLife = 5 * time.Minute
+	messages = 1 << 16
+	// messageLife is for how long a message could come again: it may expire
+	// i2np.MaxAhead from now, and is taken for i2np.MaxLate more. garlicLife is
+	// the same for garlic, which tells its time.
+	messageLife = i2np.MaxAhead + i2np.MaxLate
+	garlicLife  = 8 * time.Minute
+	// garlicPerSecond is how much garlic for the router is looked into: each
+	// takes some 0.1 ms.
+	garlicPerSecond = 500
 	// anyVersion is older than all routers there are.
 	anyVersion = "0.9.10"
 	// keepEvery is how often stores are written and old entries dropped.
@@ -71,11 +82,14 @@ type Router struct {
 	transit   *transit.Transit
 	queries   *query.Queries
 	floodfill *floodfill.Floodfill
-	explore   *Context // the router's own
-	seen      *replay.Filter
+	explore   *Context       // the router's own
+	seen      *replay.Filter // of what came directly
 	garlics   *replay.Filter
-	waiting   waiting
-	counts    counts
+	// garlicRate bounds how much garlic for the router is looked into.
+	garlicRate *rate.Limiter
+	waiting    waiting
+	running    atomic.Bool // all of the above is set
+	counts     counts
 
 	mu       sync.Mutex
 	closed   bool
@@ -90,10 +104,12 @@ type Router struct {
 func New(cfg Config, h host.Host, s store.Store, log *slog.Logger, changed func(r *host.Round, ri *data.RouterInfo)) (*Router, error) {
 	rt := &Router{
 		cfg: cfg, h: h, log: log, changed: changed,
-		started: h.Now(),
-		timers:  make(map[int]host.Timer),
-		seen:    replay.New(messageLife, messages),
-		garlics: replay.New(messageLife, messages),
+		started:    h.Now(),
+		timers:     make(map[int]host.Timer),
+		seen:       replay.New(messageLife, messages),
+		garlics:    replay.New(garlicLife, messages),
+		garlicRate: rate.NewLimiter(garlicPerSecond, 2*garlicPerSecond),
+		waiting:    waiting{messages: make(map[data.Hash][]waitingMessage)},
 	}
 	var err error
 	if rt.id, err = loadIdentity(s); err != nil {
@@ -152,16 +168,10 @@ func (rt *Router) connections() error {
 	if rt.transport, err = transport.New(cfg, rt.h, local, rt.db, rt.limiter, incoming{rt}); err != nil {
 		return fmt.Errorf("router: %w", err)
 	}
-	rt.own.mu.Lock()
-	rt.own.addresses = rt.transport.Addresses()
-	ri, err := rt.own.sign(rt.h.Now())
-	rt.own.current = ri
-	rt.own.mu.Unlock()
-	if err != nil {
+	if err = rt.own.begin(rt.h.Now(), rt.transport.Addresses()); err != nil {
 		rt.h.Do(rt.transport.Close)
-		return err
 	}
-	return nil
+	return err
 }
 
 // tunnels makes what builds, carries and asks.
@@ -176,14 +186,15 @@ func (rt *Router) tunnels() {
 	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.profiles)
 	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles)
 	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.local)
-	rt.queries = query.New(query.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
-	rt.floodfill = floodfill.New(floodfill.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get,
-		func() bool { return rt.cfg.Floodfill })
+	oldest := cmp.Or(rt.cfg.MinVersion, anyVersion)
+	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
+	rt.floodfill = floodfill.New(floodfill.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get, rt.own.floodfill)
 }
 
 // start begins what goes on by itself.
 func (rt *Router) start(r *host.Round) {
 	rt.explore = rt.OpenContext(r, ContextConfig{Name: "exploratory", Tunnels: rt.cfg.Exploratory})
+	rt.running.Store(true)
 	rt.queries.Start(r, rt.explore.query)
 	rt.after(publishFirst, rt.publish)
 	rt.after(keepEvery, rt.keep)
@@ -197,8 +208,13 @@ func (rt *Router) keep(r *host.Round) {
 	for _, c := range rt.openContexts() {
 		c.LeaseSets.Expire(r.Now)
 	}
-	// The disk is slow: not in this round.
-	rt.h.Spawn(func(*host.Round) { rt.flush() })
+	// The disk is slow: not in this round. Without a free worker it is done a
+	// minute later.
+	rt.h.Spawn(func(*host.Round) {
+		if !rt.isClosed() {
+			rt.flush()
+		}
+	})
 	rt.after(keepEvery, rt.keep)
 }
 
@@ -258,6 +274,12 @@ func (rt *Router) Close() {
 	rt.flush()
 }
 
+func (rt *Router) isClosed() bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.closed
+}
+
 // Hash is the router's name.
 func (rt *Router) Hash() data.Hash { return rt.hash }
 
@@ -272,14 +294,14 @@ func (rt *Router) Queries() *query.Queries { return rt.queries }
 
 // Send sends a message to a router: to itself, through the transports, or,
 // when the router is unknown, as soon as its RouterInfo has been found. It
-// implements tunnel.Sender.
+// implements tunnel.Sender. Errors are those of transport.Transport.Send, and
+// host.ErrFull.
 func (rt *Router) Send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
 	if to == rt.hash {
-		r.Gather(host.Encrypt, rt).(*loop).add(m)
-		return nil
+		return r.Gather(host.Encrypt, rt).(*loop).add(rt.hash, m)
 	}
 	err := rt.transport.Send(r, to, m, c)
-	if err == transport.ErrUnknownRouter {
+	if errors.Is(err, transport.ErrUnknownRouter) {
 		return rt.sendLater(r, to, m, c)
 	}
 	return err

@@ -1,7 +1,10 @@
 package router
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -15,10 +18,18 @@ const (
 	// resignAfter is the age at which our RouterInfo is signed anew: peers
 	// refuse one older than 90 minutes in a handshake.
 	resignAfter = 30 * time.Minute
+	// resignAhead is how far ahead of the clock it may be dated, which happens
+	// when the clock is put right.
+	resignAhead = 30 * time.Second
 	// Our RouterInfo is stored again so often, and soon after the start.
 	publishEvery  = 35 * time.Minute
 	publishSpread = 8 * time.Minute
 	publishFirst  = 3 * time.Second
+	// publishRetry is when it is tried again while no floodfill is known, and
+	// publishAgain when it is stored a second time: the first floodfills may
+	// have been the wrong ones, or silent.
+	publishRetry = 10 * time.Second
+	publishAgain = 2 * time.Minute
 )
 
 // ownInfo is our RouterInfo, signed whenever it is asked for and has become
@@ -29,18 +40,31 @@ type ownInfo struct {
 	mu        sync.Mutex
 	current   *data.RouterInfo
 	addresses []data.RouterAddress
+	faults    string // what was last found wrong with it
+}
+
+// begin makes the first one.
+func (o *ownInfo) begin(now time.Time, addresses []data.RouterAddress) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.addresses = addresses
+	var err error
+	o.current, err = o.sign(now)
+	return err
 }
 
 // get returns our RouterInfo, fresh at now.
 func (o *ownInfo) get(now time.Time) *data.RouterInfo {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.current != nil && now.Sub(o.current.Published()).Abs() < resignAfter {
-		return o.current
+	if o.current != nil {
+		if age := now.Sub(o.current.Published()); age > -resignAhead && age < resignAfter {
+			return o.current
+		}
 	}
 	ri, err := o.sign(now)
 	if err != nil {
-		// Only settings no RouterInfo can hold lead here, and New has signed
+		// Only settings no RouterInfo can hold lead here, and begin has signed
 		// one with the same.
 		o.rt.log.Error("cannot sign our RouterInfo", "err", err)
 		return o.current
@@ -49,26 +73,41 @@ func (o *ownInfo) get(now time.Time) *data.RouterInfo {
 	return ri
 }
 
-// sign makes our RouterInfo.
+// reachable tells that we publish an address to connect to. The lock is held.
+func (o *ownInfo) reachable() bool {
+	return slices.ContainsFunc(o.addresses, func(a data.RouterAddress) bool {
+		_, ok := a.AddrPort()
+		return ok
+	})
+}
+
+// floodfill tells that we keep a part of the network database: we want to, and
+// can be reached.
+func (o *ownInfo) floodfill() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.rt.cfg.Floodfill && o.reachable()
+}
+
+// sign makes our RouterInfo. The lock is held.
 func (o *ownInfo) sign(now time.Time) (*data.RouterInfo, error) {
 	cfg := &o.rt.cfg
-	published := false
-	for _, a := range o.addresses {
-		_, dialable := a.AddrPort()
-		published = published || dialable
-	}
+	reachable := o.reachable()
 	caps := data.Capabilities{
 		Bandwidth:   data.BandwidthClass(int(cfg.Share)),
-		Floodfill:   cfg.Floodfill,
-		Reachable:   published,
-		Unreachable: !published,
+		Floodfill:   cfg.Floodfill && reachable,
+		Reachable:   reachable,
+		Unreachable: !reachable,
+	}
+	if !cfg.Transit.Accept {
+		caps.Congestion = data.RejectsTunnels
 	}
 	pairs := []data.Pair{
 		{Key: data.OptionNetID, Value: strconv.Itoa(int(cfg.NetID))},
 		{Key: data.OptionVersion, Value: data.RouterVersion},
 		{Key: data.OptionCaps, Value: caps.String()},
 	}
-	if cfg.Floodfill {
+	if caps.Floodfill {
 		pairs = append(pairs,
 			data.Pair{Key: data.OptionKnownRouters, Value: strconv.Itoa(o.rt.db.Len())},
 			data.Pair{Key: data.OptionKnownLeaseSets, Value: strconv.Itoa(o.rt.published.Len())})
@@ -80,15 +119,51 @@ func (o *ownInfo) sign(now time.Time) (*data.RouterInfo, error) {
 	return data.SignRouterInfo(o.rt.id.Signing, o.rt.id.Identity, now, o.addresses, options)
 }
 
+// lint logs what others may take offence at, once. On a network of one's own
+// that is nobody's worry.
+func (o *ownInfo) lint(ri *data.RouterInfo) {
+	faults := ""
+	if err := ri.Lint(); err != nil {
+		faults = err.Error()
+	}
+	o.mu.Lock()
+	known := faults == o.faults
+	o.faults = faults
+	o.mu.Unlock()
+	if faults == "" || known {
+		return
+	}
+	level := slog.LevelWarn
+	if o.rt.cfg.Private {
+		level = slog.LevelDebug
+	}
+	o.rt.log.Log(context.Background(), level, "some routers will not accept our RouterInfo", "why", faults)
+}
+
 // RouterInfo is our own, fresh at now.
 func (rt *Router) RouterInfo(now time.Time) *data.RouterInfo { return rt.own.get(now) }
 
 // publish stores our RouterInfo in the network, and again in time.
 func (rt *Router) publish(r *host.Round) {
+	if rt.db.Floodfills() == 0 {
+		rt.after(publishRetry, rt.publish)
+		return
+	}
+	rt.store(r)
+	rt.after(publishAgain, rt.publishOn)
+}
+
+// publishOn stores it for all time.
+func (rt *Router) publishOn(r *host.Round) {
+	rt.store(r)
+	rt.after(publishEvery+random.Between(0, publishSpread), rt.publishOn)
+}
+
+func (rt *Router) store(r *host.Round) {
 	ri := rt.own.get(r.Now)
+	rt.own.lint(ri)
 	if rt.changed != nil {
 		rt.changed(r, ri)
 	}
 	rt.queries.PublishRouter(r, ri)
-	rt.after(publishEvery+random.Between(0, publishSpread), rt.publish)
 }

@@ -44,7 +44,7 @@ func (rt *Router) Status(now time.Time) Status {
 	s := Status{
 		Router:    rt.hash,
 		NetID:     rt.cfg.NetID,
-		Floodfill: rt.cfg.Floodfill,
+		Floodfill: rt.own.floodfill(),
 		Uptime:    now.Sub(rt.started),
 		Transport: rt.transport.Stats(),
 		Building:  rt.builder.Building(),
@@ -55,10 +55,8 @@ func (rt *Router) Status(now time.Time) Status {
 	for _, c := range rt.openContexts() {
 		s.Pools = append(s.Pools, c.Pool.Status(now))
 	}
-	if len(s.Pools) > 0 {
-		own := s.Pools[0]
-		s.Ready = own.Inbound.Good > 0 && own.Outbound.Good > 0
-	}
+	own := rt.explore.Pool.Status(now)
+	s.Ready = own.Inbound.Good > 0 && own.Outbound.Good > 0
 	b := &s.Bandwidth
 	b.OwnIn, b.OwnOut = rt.traffic(now, bandwidth.In, bandwidth.Own), rt.traffic(now, bandwidth.Out, bandwidth.Own)
 	b.TransitIn, b.TransitOut = rt.traffic(now, bandwidth.In, bandwidth.Transit), rt.traffic(now, bandwidth.Out, bandwidth.Transit)

@@ -29,9 +29,10 @@ func (t *Transport) introduced(ri *data.RouterInfo) bool {
 
 // makeAddresses makes our addresses of what is listened on.
 func (t *Transport) makeAddresses() error {
-	v4, v6 := false, false
+	v4, v6, published := false, false, false
 	for _, l := range t.listeners {
 		bound := l.Addr()
+		t.own = append(t.own, bound)
 		host, ok := t.published(bound.Addr())
 		if !ok {
 			v4, v6 = v4 || bound.Addr().Is4(), v6 || bound.Addr().Is6()
@@ -42,6 +43,7 @@ func (t *Transport) makeAddresses() error {
 			return fmt.Errorf("transport: %v: %w: other routers would not dial it", at, ErrUnpublishable)
 		}
 		t.own = append(t.own, at)
+		published = true
 		err := t.addAddress(costPublished,
 			data.Pair{Key: "host", Value: host.String()},
 			data.Pair{Key: "port", Value: strconv.Itoa(int(at.Port()))},
@@ -50,7 +52,7 @@ func (t *Transport) makeAddresses() error {
 			return err
 		}
 	}
-	if len(t.own) > 0 {
+	if published {
 		return nil
 	}
 	// Nobody can dial us, but whoever we dial looks for our key here.

@@ -48,12 +48,11 @@ func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 		delete(t.dials, peer)
 	}
 	delete(t.resting, peer)
-	st, loser := t.table.add(r.Now, s)
+	st, loser := t.table.add(r.Now, peer, s)
 	evicted := t.evict(st)
-	through := t.table.peers[peer]
 	t.mu.Unlock()
 
-	t.deliver(r, through, late)
+	t.deliver(r, peer, late)
 	if loser != nil {
 		t.h.AfterFunc(listenOn, func(r *host.Round) { t.dismiss(r, loser) })
 	}
@@ -70,9 +69,9 @@ func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 }
 
 // deliver sends what has waited for a session.
-func (t *Transport) deliver(r *host.Round, through *ntcp2.Session, late []parcel) {
+func (t *Transport) deliver(r *host.Round, peer data.Hash, late []parcel) {
 	for _, p := range late {
-		if p.stale(r.Now, t.cfg.NTCP2.QueueAge) || through.Send(r, p.m, p.c) != nil {
+		if p.stale(r.Now, t.cfg.NTCP2.QueueAge) || t.send(r, peer, p.m, p.c) != nil {
 			t.stats.dropped.Add(1)
 		}
 	}

@@ -57,9 +57,9 @@ func newTable(self data.Hash) table {
 
 // add adds a session that has just been established. When there was one with
 // the peer, loser is the one of them that becomes a spare.
-func (t *table) add(now time.Time, s *ntcp2.Session) (st, loser *standing) {
-	st = &standing{session: s, peer: s.Peer(), since: now}
-	loser = t.all[t.peers[st.peer]]
+func (t *table) add(now time.Time, peer data.Hash, s *ntcp2.Session) (st, loser *standing) {
+	st = &standing{session: s, peer: peer, since: now}
+	loser = t.all[t.peers[peer]]
 	t.all[s] = st
 	t.count++
 	if s.Inbound() {
@@ -69,10 +69,10 @@ func (t *table) add(now time.Time, s *ntcp2.Session) (st, loser *standing) {
 	if loser != nil && !t.replaces(loser, st) {
 		loser = st
 	} else {
-		t.peers[st.peer] = s
+		t.peers[peer] = s
 	}
 	if loser != nil {
-		t.spares[st.peer] = append(t.spares[st.peer], loser)
+		t.spares[peer] = append(t.spares[peer], loser)
 	}
 	return st, loser
 }

@@ -92,7 +92,7 @@ type Transport struct {
 
 	listeners []host.Listener
 	addresses []data.RouterAddress
-	own       []netip.AddrPort // those of addresses that can be dialled
+	own       []netip.AddrPort // where connections would come back to us
 	skews     skews
 	stats     counts
 	ready     atomic.Bool // our RouterInfo tells of this transport
