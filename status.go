@@ -55,6 +55,7 @@ type Builds struct {
 	Built    int `json:"built"`
 	Failed   int `json:"failed"`
 	Late     int `json:"late"`
+	Held     int `json:"held"` // never sent: no peers, no tunnel for the request, no worker
 	UnderWay int `json:"under_way"`
 	// Success is the share of builds whose answers were all yes, late ones
 	// not counted; 0 before the first.
@@ -80,6 +81,7 @@ type PoolSide struct {
 	Built    int            `json:"built"`
 	Failed   int            `json:"failed"`
 	Late     int            `json:"late"`
+	Held     int            `json:"held"`
 	Dropped  int            `json:"dropped"`
 	RTTms    float64        `json:"rtt_ms"` // of tests, there and back
 	Causes   map[string]int `json:"causes,omitempty"`
@@ -209,6 +211,7 @@ func (b *Builds) add(side pool.Status) {
 	b.Built += side.Built
 	b.Failed += side.Failed
 	b.Late += side.Late
+	b.Held += side.Held
 	for cause, n := range side.Causes {
 		b.Causes[string(cause)] += n
 	}
@@ -224,7 +227,7 @@ func poolStatus(p pool.PoolStatus) Pool {
 func poolSide(s pool.Status) PoolSide {
 	side := PoolSide{
 		Wanted: s.Wanted, Good: s.Good, Building: s.Building, Built: s.Built,
-		Failed: s.Failed, Late: s.Late, Dropped: s.Dropped,
+		Failed: s.Failed, Late: s.Late, Held: s.Held, Dropped: s.Dropped,
 		RTTms: float64(s.RTT) / float64(time.Millisecond), Causes: map[string]int{},
 	}
 	for cause, n := range s.Causes {

@@ -5,6 +5,8 @@ import (
 
 	"allium/internal/bandwidth"
 	"allium/internal/data"
+	"allium/internal/netdb/floodfill"
+	"allium/internal/netdb/query"
 	"allium/internal/transport"
 	"allium/internal/tunnel/pool"
 	"allium/internal/tunnel/transit"
@@ -23,6 +25,8 @@ type Status struct {
 	Transport transport.Stats
 	Pools     []pool.PoolStatus
 	Building  int
+	Queries   query.Status
+	Served    floodfill.Status
 	Transit   transit.Stats
 	Bandwidth struct{ OwnIn, OwnOut, TransitIn, TransitOut Traffic }
 	Messages  Messages
@@ -48,6 +52,8 @@ func (rt *Router) Status(now time.Time) Status {
 		Uptime:    now.Sub(rt.started),
 		Transport: rt.transport.Stats(),
 		Building:  rt.builder.Building(),
+		Queries:   rt.queries.Status(),
+		Served:    rt.floodfill.Status(),
 		Transit:   rt.transit.Stats(),
 	}
 	s.ClockSkew, _ = rt.transport.ClockSkew()

@@ -165,7 +165,7 @@ func TestOfflineSignaturesOpenStreamsUntilTheyExpire(t *testing.T) {
 func TestTransientKeyIsRemembered(t *testing.T) {
 	u := &user{}
 	f := accepting(t, u)
-	f.local = offlineLocal(t, f.w.Now().Add(time.Hour))
+	f.local = offlineLocal(t, f.w.Now().Add(time.Minute))
 	f.hash = f.local.Destination.Hash()
 	p := f.syn(9)
 	p.flags |= offline
@@ -176,6 +176,56 @@ func TestTransientKeyIsRemembered(t *testing.T) {
 	p = wirePacket{sendID: f.last().receiveID, receiveID: 9, sequence: 1, flags: closing | sig, key: f.local.Key}
 	if err := f.send(p); err != nil || u.err == nil {
 		t.Errorf("%v, the stream has %v", err, u.err)
+	}
+	f.w.Run(61 * time.Second)
+	p.flags = reset | sig
+	if err := f.send(p); !errors.Is(err, streaming.ErrSignature) {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+// TestSessionDoesNotVouchForOfflineKeys: what is not signed changes no keys.
+func TestSessionDoesNotVouchForOfflineKeys(t *testing.T) {
+	u := &user{}
+	f := accepting(t, u)
+	f.bound = true
+	p := f.open(9)
+	p.sequence, p.flags = 1, closing|offline
+	p.offline = offlineLocal(t, f.w.Now().Add(time.Hour)).Offline
+	if err := f.send(p); !errors.Is(err, streaming.ErrSignature) || u.err != nil {
+		t.Errorf("%v, the stream has %v", err, u.err)
+	}
+}
+
+func TestNobodyElseSpeaksOnAStream(t *testing.T) {
+	f := newForger(t, config())
+	u := &user{}
+	f.e.h.Do(func(r *host.Round) {
+		var err error
+		if u.s, err = f.e.Open(r, f.hash, 80, u.notify); err != nil {
+			t.Fatal(err)
+		}
+	})
+	other := newLocal(t)
+	answer := wirePacket{
+		sendID: f.last().receiveID, receiveID: 9,
+		flags: syn | sig | from, from: other.Destination.Bytes(), key: other.Key,
+	}
+	if err := f.send(answer); !errors.Is(err, streaming.ErrSignature) {
+		t.Errorf("another answered: %v", err)
+	}
+	answer.from, answer.key = f.local.Destination.Bytes(), f.local.Key
+	if err := f.send(answer); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := u.s.Established(); !ok || err != nil || u.s.Peer().Hash() != f.hash {
+		t.Errorf("established: %v, %v", ok, err)
+	}
+	f.bound = true
+	f.hash[0] ^= 1
+	p := wirePacket{sendID: answer.sendID, receiveID: 9, sequence: 1, payload: []byte("x")}
+	if err := f.send(p); !errors.Is(err, streaming.ErrSignature) || u.count != 0 {
+		t.Errorf("data of another session: %v", err)
 	}
 }
 

@@ -147,3 +147,26 @@ func BenchmarkSegment(b *testing.B) {
 		x.segments(4, buf)
 	}
 }
+
+// BenchmarkStream opens a stream, sends a byte each way and closes it: two
+// signatures are made and verified for each end.
+func BenchmarkStream(b *testing.B) {
+	x := newBench(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		x.d.Do(func(r *host.Round) {
+			x.in, _ = x.a.Open(r, x.reply.Hash, 80, func(*host.Round) {})
+			_, _ = x.in.Write(r, []byte("q"))
+			x.in.CloseWrite(r)
+		})
+		x.turn()
+		x.d.Do(x.out.Close)
+		x.turn()
+		x.turn()
+		x.d.Do(x.in.Reset) // nothing else ends it without timers
+		x.d.Do(x.out.Reset)
+	}
+	if n := x.a.Len() + x.b.Len(); n > 2 {
+		b.Fatalf("%d streams are left", n)
+	}
+}

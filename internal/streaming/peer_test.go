@@ -48,6 +48,56 @@ func TestGapsAreReportedUpToTheLimit(t *testing.T) {
 	}
 }
 
+// TestWhatComesEarlyIsBounded: a peer that leaves the first packet out cannot
+// make us keep all the others.
+func TestWhatComesEarlyIsBounded(t *testing.T) {
+	u := &user{}
+	f := accepting(t, u)
+	p := f.open(9)
+	p.payload = make([]byte, 4096)
+	for seq := uint32(2); seq < 512; seq++ {
+		p.sequence = seq
+		f.send(p)
+	}
+	kept := int(f.last().ackThrough) - len(f.last().nacks)
+	if kept < 100 || kept > 128 {
+		t.Errorf("%d packets of 4 KB are kept", kept)
+	}
+	p.sequence = 1
+	f.send(p)
+	if u.count != (kept+1)*4096 {
+		t.Errorf("%d bytes came of %d packets", u.count, kept+1)
+	}
+}
+
+func TestEndOfChokeIsToldManyTimes(t *testing.T) {
+	u := &user{paused: true}
+	f := accepting(t, u)
+	p := f.open(9)
+	p.payload = make([]byte, 4096)
+	for p.sequence = 1; p.sequence < 80; p.sequence++ {
+		f.send(p)
+	}
+	if q := f.last(); q.flags&delay == 0 || q.delay != 61000 {
+		t.Fatal("it does not choke")
+	}
+	u.paused = false
+	f.got = nil
+	f.e.h.Do(u.notify)
+	for ; p.sequence < 120; p.sequence++ {
+		f.send(p)
+	}
+	told := 0
+	for _, q := range f.got {
+		if q.flags&delay != 0 && q.delay == 0 {
+			told++
+		}
+	}
+	if told != 8 {
+		t.Errorf("it was told %d times", told)
+	}
+}
+
 func TestPeersPacketSizeIsKept(t *testing.T) {
 	for _, test := range []struct{ announced, want int }{{1024, 1024}, {100, 512}, {4000, 1812}, {0, 1730}} {
 		f := accepting(t, &user{out: pattern(1 << 20)})

@@ -64,7 +64,7 @@ func (k *known) put(ri *data.RouterInfo) {
 type keys struct {
 	tb       testing.TB
 	signing  signature.PrivateKey
-	identity data.RouterIdentity
+	identity *data.RouterIdentity
 	local    ntcp2.Local
 }
 

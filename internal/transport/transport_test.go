@@ -243,18 +243,18 @@ func TestEndingSessionIsNotSentThrough(t *testing.T) {
 	w := sim.New(t, 3, sim.Config{})
 	all := simNodes(t, w, 1)
 	a := all[0]
-	p := newPlain(t, w.Host("10.0.1.1"), netip.MustParseAddrPort("10.0.1.1:1"), a.known)
+	h := w.Host("10.0.1.1")
+	p := newPlain(t, h, netip.MustParseAddrPort("10.0.1.1:1"), a.known)
 	must(t, a.connect(p.local.Hash))
 	until(t, w, "a session", func() bool { return len(p.open) == 1 })
-	p.keep = nil
-	w.Host("10.0.1.2").Do(func(r *host.Round) { p.open[0].Close(r, block.IdleTimeout) })
-	for id := range uint32(200) {
+	h.Do(func(r *host.Round) { p.open[0].Close(r, block.IdleTimeout) })
+	for id := range uint32(60) {
 		must(t, a.send(p.local.Hash, id))
-		w.Run(2 * time.Millisecond)
+		w.Run(8 * time.Millisecond)
 	}
 	until(t, w, "another session", func() bool { return len(p.open) == 2 })
 	w.Run(time.Second)
-	if last := p.got[len(p.got)-1]; last != 199 || len(a.failed) != 0 {
+	if last := p.got[len(p.got)-1]; last != 59 || len(a.failed) != 0 {
 		t.Errorf("%d messages, the last %d; failed: %v", len(p.got), last, a.failed)
 	}
 }

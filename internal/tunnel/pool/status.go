@@ -36,7 +36,10 @@ type DirectionStats struct {
 	// Late ones were given up before their answer came, and count as failed.
 	Late   int `json:"late"`
 	Failed int `json:"failed"`
-	// Causes is why builds failed, by the words of Cause.
+	// Held builds were never sent, for want of peers, of a tunnel for the
+	// request, or of a worker. They say nothing about the network.
+	Held int `json:"held"`
+	// Causes is why builds failed or were held, by the words of Cause.
 	Causes map[Cause]int `json:"causes,omitempty"`
 	// Dropped tunnels stood, and were found not to work later.
 	Dropped int `json:"dropped"`
@@ -47,7 +50,11 @@ func (s *DirectionStats) count(cause Cause) {
 		s.Built++
 		return
 	}
-	s.Failed++
+	if cause.local() {
+		s.Held++
+	} else {
+		s.Failed++
+	}
 	if s.Causes == nil {
 		s.Causes = make(map[Cause]int)
 	}
