@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -80,9 +82,17 @@ func fetch(c *http.Client, page string) ([]byte, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s", resp.Status)
+		err = fmt.Errorf("%s: %s", resp.Status, words(b))
 	}
 	return b, err
+}
+
+var markup = regexp.MustCompile(`(?s)<style.*?</style>|<[^>]*>|\s+`)
+
+// words is the text of an error page.
+func words(page []byte) string {
+	text := strings.Join(strings.Fields(markup.ReplaceAllString(string(page), " ")), " ")
+	return text[max(0, len(text)-200):]
 }
 
 // visit fetches page and body of a site, trying again until they come. What

@@ -543,3 +543,27 @@ func TestLongSilenceForgetsUnansweredSessions(t *testing.T) {
 		}
 	}
 }
+
+func TestFormIsKnownByTheTagAlone(t *testing.T) {
+	now := time.Now()
+	alice, bob := twoSides(t)
+	expect := func(s *side, b []byte, want garlic.Form) {
+		t.Helper()
+		for range 2 { // nothing is taken
+			if form := s.Form(now, b); form != want {
+				t.Errorf("form %v, want %v", form, want)
+			}
+		}
+	}
+	ns := alice.say(now, bob, garlic.NewSession, 1)
+	expect(bob, ns, garlic.NewSession)
+	bob.hear(now, alice, garlic.NewSession, 1, ns)
+	nsr := bob.say(now, alice, garlic.NewSessionReply, 2)
+	expect(alice, nsr, garlic.NewSessionReply)
+	alice.hear(now, bob, garlic.NewSessionReply, 2, nsr)
+	es := alice.say(now, bob, garlic.ExistingSession, 3)
+	expect(bob, es, garlic.ExistingSession)
+	bob.hear(now, alice, garlic.ExistingSession, 3, es)
+	expect(bob, es, garlic.NewSession) // its tag is used up
+	expect(bob, es[:7], garlic.NewSession)
+}

@@ -12,6 +12,10 @@
 // [Listener] put the blocking face of package net over it. [Streams] is all of
 // one Destination: it finds the stream a packet belongs to, answers SYNs and
 // pings, and bounds what peers can make it remember.
+//
+// What calls and packets of a round make a stream say leaves at the end of the
+// round, so the round must end: one acknowledgement answers many packets, and
+// a request may travel in the very SYN.
 package streaming
 
 import (

@@ -33,16 +33,23 @@ var ErrBody = errors.New("testnet: body damaged")
 const (
 	// pages is how many times the page is fetched for the median.
 	pages = 20
-	// firstPageWait is how long the first page is asked for again.
+	// readyWait bounds the forming of the network, and firstPageWait how long
+	// the first page is asked for again.
+	readyWait     = 3 * time.Minute
 	firstPageWait = 60 * time.Second
 	retryPause    = 250 * time.Millisecond
+	// pageWait bounds the other pages, and slowest is the speed in bytes per
+	// second that a body must have beyond that.
+	pageWait = 60 * time.Second
+	slowest  = 50_000
 )
 
 // Measure waits until the network is ready, fetches the page through the
-// proxy and, unless size is 0, a body of so many bytes, whose hash it checks.
+// proxy and, unless size is 0, a body of so many bytes, at most MaxBody, whose
+// hash it checks. It gives up what takes too long.
 func (n *Network) Measure(ctx context.Context, size int64) (Figures, error) {
 	var f Figures
-	if err := n.Ready(ctx); err != nil {
+	if err := n.formed(ctx); err != nil {
 		return f, err
 	}
 	f.ReadyS = time.Since(n.began).Seconds()
@@ -73,6 +80,13 @@ func (n *Network) Measure(ctx context.Context, size int64) (Figures, error) {
 	return f, nil
 }
 
+// formed waits until the network is ready, but not for ever.
+func (n *Network) formed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	return n.Ready(ctx)
+}
+
 // firstPage asks for the page until it comes: what was published a moment ago
 // may not be everywhere yet.
 func (n *Network) firstPage(ctx context.Context, client *http.Client) error {
@@ -93,6 +107,8 @@ func (n *Network) firstPage(ctx context.Context, client *http.Client) error {
 
 // fetchPage fetches the page by its name.
 func (n *Network) fetchPage(ctx context.Context, client *http.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, pageWait)
+	defer cancel()
 	resp, err := get(ctx, client, "http://"+siteName+"/")
 	if err != nil {
 		return err
@@ -102,14 +118,16 @@ func (n *Network) fetchPage(ctx context.Context, client *http.Client) error {
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK || !strings.Contains(string(b), "It works") {
-		return fmt.Errorf("testnet: the proxy answered %s", resp.Status)
+	if !strings.Contains(string(b), "It works") {
+		return fmt.Errorf("%w: another page", ErrBody)
 	}
 	return nil
 }
 
 // fetchBody fetches a large body by the site's address.
 func (n *Network) fetchBody(ctx context.Context, client *http.Client, size int64) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageWait+time.Duration(size/slowest)*time.Second)
+	defer cancel()
 	begin := time.Now()
 	resp, err := get(ctx, client, fmt.Sprintf("http://%s/bytes/%d", n.SiteHost(), size))
 	if err != nil {
@@ -133,10 +151,15 @@ func (n *Network) fetchBody(ctx context.Context, client *http.Client, size int64
 	return took, nil
 }
 
+// get asks for something that must be there.
 func get(ctx context.Context, client *http.Client, address string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
-	return client.Do(req)
+	resp, err := client.Do(req)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.Join(fmt.Errorf("testnet: the proxy answered %s", resp.Status), resp.Body.Close())
+	}
+	return resp, err
 }

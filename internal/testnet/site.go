@@ -12,8 +12,8 @@ import (
 // siteName is the name of the site in the address book of the visitor.
 const siteName = "welcome.i2p"
 
-// maxBody is the longest body the site makes, in bytes.
-const maxBody = 10 << 30
+// MaxBody is the longest body the site makes, in bytes.
+const MaxBody = 10e9
 
 var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Welcome to a private I2P network</title></head>
@@ -35,8 +35,8 @@ func siteHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /bytes/{size}", func(w http.ResponseWriter, req *http.Request) {
 		size, err := strconv.ParseInt(req.PathValue("size"), 10, 64)
-		if err != nil || size < 0 || size > maxBody {
-			http.Error(w, fmt.Sprintf("a size from 0 to %d, please", int64(maxBody)), http.StatusBadRequest)
+		if err != nil || size < 0 || size > MaxBody {
+			http.Error(w, fmt.Sprintf("a size from 0 to %d, please", int64(MaxBody)), http.StatusBadRequest)
 			return
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")

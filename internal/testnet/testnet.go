@@ -33,7 +33,8 @@ type Config struct {
 	Proxy netip.AddrPort
 	// Log gets what the routers log; nil for nothing.
 	Log *slog.Logger
-	// Progress is told what is going on, in short lines.
+	// Progress is told what is going on, in short lines, one at a time; nil
+	// for nobody.
 	Progress func(line string)
 }
 
@@ -61,6 +62,8 @@ type Network struct {
 	proxy   *httpproxy.Proxy
 	server  *http.Server
 	serving sync.WaitGroup
+
+	telling sync.Mutex // one line at a time
 }
 
 // Check fails with ErrTooFew, or for numbers that make no network.
@@ -77,7 +80,8 @@ func (c *Config) Check() error {
 }
 
 // Start starts the routers, the site and the proxy. It does not wait for
-// their tunnels: see Ready.
+// their tunnels: see Ready. It fails, with everything closed again, for what
+// Check refuses, when the proxy cannot listen, or when ctx is done.
 func Start(ctx context.Context, cfg Config) (*Network, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -246,7 +250,10 @@ func (n *Network) ProxyURL() *url.URL {
 	return &url.URL{Scheme: "http", Host: n.proxy.Addr().String()}
 }
 
+// say tells progress with the time since the start.
 func (n *Network) say(format string, args ...any) {
+	n.telling.Lock()
+	defer n.telling.Unlock()
 	if n.cfg.Progress != nil {
 		n.cfg.Progress(fmt.Sprintf("%6.1fs  ", time.Since(n.began).Seconds()) + fmt.Sprintf(format, args...))
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 	"allium/internal/transport/block"
 	"allium/internal/transport/ntcp2"
 )
+
+// verdict is how long a peer may take to refuse us after the handshake.
+const verdict = 10 * time.Second
 
 // sessions is the Transport as its sessions see it.
 type sessions struct{ t *Transport }
@@ -44,10 +48,10 @@ func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 	}
 	if s.Inbound() {
 		t.stats.accepted.Add(1)
+		delete(t.resting, peer)
 	} else {
 		delete(t.dials, peer)
 	}
-	delete(t.resting, peer)
 	st, loser := t.table.add(r.Now, peer, s)
 	evicted := t.evict(st)
 	t.mu.Unlock()
@@ -97,8 +101,14 @@ func (x sessions) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) {
 }
 
 // RouterInfo implements ntcp2.Handler.
-func (x sessions) RouterInfo(r *host.Round, _ *ntcp2.Session, ri *data.RouterInfo, flood bool) {
-	x.t.up.RouterInfo(r, ri, flood)
+func (x sessions) RouterInfo(r *host.Round, s *ntcp2.Session, ri *data.RouterInfo, flood bool) {
+	t := x.t
+	t.mu.Lock()
+	if st := t.table.all[s]; st != nil {
+		st.heard = true
+	}
+	t.mu.Unlock()
+	t.up.RouterInfo(r, ri, flood)
 }
 
 // ClockSkew implements ntcp2.Handler.
@@ -115,13 +125,36 @@ func (x sessions) ClockSkew(r *host.Round, peer data.Hash, remote netip.AddrPort
 
 // Closed implements ntcp2.Handler.
 func (x sessions) Closed(r *host.Round, s *ntcp2.Session, err error) {
-	t := x.t
+	t, peer := x.t, s.Peer()
 	t.mu.Lock()
-	stood := t.table.remove(s)
-	t.mu.Unlock()
-	if !stood && !s.Inbound() {
-		t.missed(r, s.Peer(), err)
+	st := t.table.remove(s)
+	refused := st != nil && t.refused(r.Now, st, err)
+	switch {
+	case refused:
+		t.resting.add(r.Now, s.RouterInfo(), err)
+	case st != nil:
+		delete(t.resting, peer)
 	}
+	t.mu.Unlock()
+	switch {
+	case refused:
+		t.stats.failed.Add(1)
+		t.up.Failed(r, peer, err)
+	case st == nil && !s.Inbound():
+		t.missed(r, peer, err)
+	}
+}
+
+// refused tells whether a session that ended with cause never was one: for
+// whoever dials it stands before the peer has said whether it wants us.
+func (t *Transport) refused(now time.Time, st *standing, cause error) bool {
+	s := st.session
+	if s.Inbound() || st.heard || t.closed || t.table.peers[st.peer] != nil || now.Sub(st.since) > verdict {
+		return false
+	}
+	var told *ntcp2.Termination
+	byUs := errors.As(cause, &told) && !told.ByPeer
+	return !byUs && s.Counters().In.Messages == 0
 }
 
 // Refused implements ntcp2.Handler: there is no one to tell.

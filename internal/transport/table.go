@@ -42,6 +42,7 @@ type standing struct {
 	session *ntcp2.Session
 	peer    data.Hash
 	since   time.Time
+	heard   bool // the peer has sent its RouterInfo
 	over    bool // it is ending
 }
 
@@ -114,15 +115,14 @@ func (t *table) release(st *standing) {
 	t.spares[st.peer] = spares
 }
 
-// remove forgets a session that is gone, and reports whether it was there.
-func (t *table) remove(s *ntcp2.Session) bool {
+// remove forgets a session that is gone, and returns it if it was there.
+func (t *table) remove(s *ntcp2.Session) *standing {
 	st := t.all[s]
-	if st == nil {
-		return false
+	if st != nil {
+		t.release(st)
+		delete(t.all, s)
 	}
-	t.release(st)
-	delete(t.all, s)
-	return true
+	return st
 }
 
 // spare tells whether a session is only listened to.

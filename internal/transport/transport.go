@@ -74,7 +74,8 @@ type Handler interface {
 	// from now on.
 	Connected(r *host.Round, peer data.Hash)
 	// Failed tells that a router could not be reached at any of its addresses,
-	// and why not at the last of them. What waited for it is gone.
+	// and why not at the last of them, or that it refused us, which may come
+	// after Connected. What was to be sent to it is gone.
 	Failed(r *host.Round, peer data.Hash, err error)
 	// Banned tells whether a router is not to be talked to.
 	Banned(now time.Time, peer data.Hash) bool

@@ -247,6 +247,7 @@ func TestEndingSessionIsNotSentThrough(t *testing.T) {
 	p := newPlain(t, h, netip.MustParseAddrPort("10.0.1.1:1"), a.known)
 	must(t, a.connect(p.local.Hash))
 	until(t, w, "a session", func() bool { return len(p.open) == 1 })
+	w.Run(20 * time.Second)
 	h.Do(func(r *host.Round) { p.open[0].Close(r, block.IdleTimeout) })
 	for id := range uint32(60) {
 		must(t, a.send(p.local.Hash, id))
