@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -46,10 +47,12 @@ type usageError struct{ error }
 // Unwrap gives the mistake itself.
 func (e usageError) Unwrap() error { return e.error }
 
+// usage makes a usageError.
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], &streams{out: os.Stdout, err: os.Stderr, env: os.LookupEnv})
 	stop()
 	os.Exit(code)
@@ -71,7 +74,6 @@ func run(ctx context.Context, args []string, s *streams) (code int) {
 	parser, err := kong.New(&c,
 		kong.Name("allium"),
 		kong.Description("An I2P router."),
-		kong.UsageOnError(),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(exit{code}) }), // after --help
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -82,11 +84,11 @@ func run(ctx context.Context, args []string, s *streams) (code int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.err, "allium: %v\n", err)
+		fmt.Fprintf(s.err, "allium: %v\nSee 'allium --help'.\n", err)
 		return exitUsage
 	}
 	if err := parsed.Run(); err != nil {
-		fmt.Fprintf(s.err, "allium: %v\n", err)
+		fmt.Fprintf(s.err, "allium: %s\n", strings.TrimPrefix(err.Error(), "allium: "))
 		if _, ok := errors.AsType[usageError](err); ok {
 			return exitUsage
 		}

@@ -18,10 +18,13 @@ type testnetCommand struct {
 	Hops    int    `default:"3" help:"How many routers each tunnel passes."`
 	Once    bool   `help:"Fetch the page through the proxy, print figures and stop."`
 	Bytes   string `placeholder:"SIZE" help:"Also fetch a body of that size, such as 20MB, and check its hash. Implies --once."`
-	JSON    bool   `help:"Print the figures as one JSON object on standard output."`
+	JSON    bool   `help:"Print the figures as one JSON object on standard output. Implies --once."`
 	Proxy   string `default:"127.0.0.1:0" help:"Address for the HTTP proxy to listen on. Port 0 picks one."`
 	Verbose bool   `short:"v" help:"Log what the routers do."`
 }
+
+// errStopped is for whoever waits for figures that will not come.
+var errStopped = errors.New("stopped before the figures were complete")
 
 // Run implements the command.
 func (c *testnetCommand) Run(ctx context.Context, s *streams) error {
@@ -31,8 +34,8 @@ func (c *testnetCommand) Run(ctx context.Context, s *streams) error {
 	}
 	var size setting.Size
 	if c.Bytes != "" {
-		if err := size.UnmarshalText([]byte(c.Bytes)); err != nil || size <= 0 {
-			return usage("--bytes: %q is not a size such as 20MB", c.Bytes)
+		if err := size.UnmarshalText([]byte(c.Bytes)); err != nil || size <= 0 || size > testnet.MaxBody {
+			return usage("--bytes: %q is not a size from 1 to %v, such as 20MB", c.Bytes, setting.Size(testnet.MaxBody))
 		}
 	}
 	cfg := testnet.Config{
@@ -45,12 +48,21 @@ func (c *testnetCommand) Run(ctx context.Context, s *streams) error {
 	if err := cfg.Check(); err != nil {
 		return usageError{err}
 	}
+	once := c.Once || size > 0 || c.JSON
 	n, err := testnet.Start(ctx, cfg)
-	if err != nil {
-		return err
+	switch {
+	case ctx.Err() != nil && n == nil && once:
+		return errStopped
+	case ctx.Err() != nil && n == nil:
+		return nil // stopped while it started
+	case err != nil:
+		return startError(err)
 	}
-	if c.Once || size > 0 || c.JSON {
+	if once {
 		figures, err := n.Measure(ctx, int64(size))
+		if ctx.Err() != nil {
+			err = errStopped
+		}
 		if err := errors.Join(err, n.Close()); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"allium/internal/data"
 	"allium/internal/setting"
 )
 
@@ -29,6 +30,11 @@ func (c *Config) check() error {
 		wrong("router.private", "%d is the public network; a private one has a router.network of %d to 254", id, firstPrivate)
 	case id > publicNetwork && id < firstPrivate:
 		wrong("router.network", "%d is reserved; it is %d, or %d to 254 for a private network", id, publicNetwork, firstPrivate)
+	}
+	if v := c.Router.MinVersion; v != "" {
+		if _, ok := data.ParseVersion(v); !ok {
+			wrong("router.min_version", "%q is not a version such as 0.9.58", v)
+		}
 	}
 	files := map[string]string{}
 	keys := func(table, file string) {

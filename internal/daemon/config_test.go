@@ -17,6 +17,7 @@ func TestMistakesArePlainSentences(t *testing.T) {
 		{"[router]\nnetwork = 1", "config line 2: router.network: 1 is not between 2 and 254"},
 		{"[router]\nnetwork = 7", "router.network: 7 is reserved; it is 2, or 16 to 254 for a private network"},
 		{"[router]\nprivate = true", "router.private: 2 is the public network; a private one has a router.network of 16 to 254"},
+		{"[router]\nmin_version = \"new\"", `router.min_version: "new" is not a version such as 0.9.58`},
 		{"[router]\nlisten = [\"localhost:1\"]", `config line 2: router.listen: "localhost:1" is not an IP address and port such as 127.0.0.1:4444`},
 		{"[router]\nshare = \"fast\"", "config line 2: router.share: "},
 		{"[router.tunnels.inbound]\nlength = 8", "config line 2: router.tunnels.inbound.length: 8 is not between 0 and 7"},

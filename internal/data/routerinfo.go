@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -208,6 +210,26 @@ func (ri *RouterInfo) NetID() (id int, ok bool) { return int(max(ri.netID, 0)), 
 // ok if the router says none.
 func (ri *RouterInfo) Version() (version int, ok bool) {
 	return int(max(ri.version, 0)), ri.version >= 0
+}
+
+// Subnets are those of all hosts the router publishes, each once: the first 16
+// bits of IPv4 and 32 of IPv6, which one operator may well own.
+func (ri *RouterInfo) Subnets() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range ri.addresses {
+		host, ok := a.Host()
+		if !ok {
+			continue
+		}
+		bits := 16
+		if host.Is6() {
+			bits = 32
+		}
+		if p, err := host.Prefix(bits); err == nil && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // LogValue shortens the RouterInfo in structured logs.

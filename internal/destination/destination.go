@@ -242,7 +242,8 @@ func (d *Destination) work(f func(r *host.Round)) bool {
 }
 
 // Ready tells whether the Destination has tunnels both ways and, unless it is
-// unpublished, a LeaseSet that was found in the network and has not ended.
+// unpublished, a LeaseSet that a floodfill has confirmed and that has not
+// ended.
 func (d *Destination) Ready(now time.Time) bool {
 	_, out := d.context.Pool.Outbound(now)
 	d.mu.Lock()

@@ -36,7 +36,7 @@ type leases struct {
 	number garlic.Handle
 	// store is current as peers get it along with messages.
 	store []byte
-	// storedUntil is the end of the last one that was found in the network.
+	// storedUntil is when the last of those ends that a floodfill has confirmed.
 	storedUntil time.Time
 
 	gather    host.Timer
@@ -159,9 +159,14 @@ func (d *Destination) adopt(old, ls *data.LeaseSet2) bool {
 func (d *Destination) publish(r *host.Round, ls *data.LeaseSet2) {
 	kept := func(r *host.Round) {
 		d.mu.Lock()
-		d.leases.storedUntil = ls.Expires()
+		closed := d.closed
+		if ls.Expires().After(d.leases.storedUntil) {
+			d.leases.storedUntil = ls.Expires()
+		}
 		d.mu.Unlock()
-		d.up.Ready(r, d.Ready(r.Now))
+		if !closed {
+			d.up.Ready(r, d.Ready(r.Now))
+		}
 	}
 	d.context.Publish(r, ls, kept, func(r *host.Round, err error) {
 		if err == nil {
@@ -178,9 +183,9 @@ func (d *Destination) publish(r *host.Round, ls *data.LeaseSet2) {
 
 func (d *Destination) publishAgain(r *host.Round, ls *data.LeaseSet2) {
 	d.mu.Lock()
-	of := d.leases.current == ls && !d.closed
+	wanted := d.leases.current == ls && !d.closed
 	d.mu.Unlock()
-	if of {
+	if wanted {
 		d.publish(r, ls)
 	}
 }

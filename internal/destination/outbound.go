@@ -23,7 +23,10 @@ const (
 // ErrEncryption, ErrClosed, or host.ErrFull when too many wait already.
 func (d *Destination) Resolve(r *host.Round, to data.Hash, done func(r *host.Round, err error)) {
 	_, _, err := d.reach(r.Now, to)
-	if to == d.hash || err != ErrNoLeaseSet {
+	if to == d.hash && err == ErrNoLeaseSet {
+		err = nil
+	}
+	if err != ErrNoLeaseSet {
 		done(r, err)
 		return
 	}

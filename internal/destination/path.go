@@ -16,8 +16,13 @@ const (
 	// must come out of the tunnel before.
 	leaseMargin = 10 * time.Second
 	// silence is how long a peer may say nothing, having been sent something,
-	// before another tunnel and lease are tried.
-	silence = 4 * time.Second
+	// before another tunnel and lease are tried. It may speak and yet not hear
+	// us, so every askEvery, while we send, it is asked to acknowledge a
+	// message; if it does that at all, it has askWait before the pair is taken
+	// for broken.
+	silence  = 4 * time.Second
+	askEvery = 4 * time.Second
+	askWait  = 5 * time.Second
 	// A peer's LeaseSet is looked up again so long before its last lease ends,
 	// and when so many pairs were in vain: it may have begun anew, with others.
 	refreshBefore   = 60 * time.Second
@@ -40,7 +45,7 @@ func (d *Destination) path(r *host.Round, to data.Hash, key x25519.PublicKey, en
 	p := d.peers.get(r.Now, to)
 	d.peers.bind(p, key, false)
 	p.know(entry)
-	silent := p.sending(r.Now)
+	vain := p.sending(r.Now)
 	leases := p.usable(r.Now)
 	refresh := !p.looking && p.outdated(r.Now, leases)
 	p.looking = p.looking || refresh
@@ -54,13 +59,13 @@ func (d *Destination) path(r *host.Round, to data.Hash, key x25519.PublicKey, en
 		return nil, data.Lease{}, ErrNoLeaseSet
 	}
 	next := out
-	if out == nil || silent || !out.Usable(r.Now) || !out.Working() {
+	if out == nil || vain || !out.Usable(r.Now) || !out.Working() {
 		if next = d.anotherOutbound(r.Now, out); next == nil {
 			return nil, data.Lease{}, ErrNoTunnel
 		}
 	}
 	nextLease := lease
-	if silent || !slices.Contains(leases, lease) {
+	if vain || !slices.Contains(leases, lease) {
 		nextLease = anotherLease(r.Now, leases, lease)
 	}
 	if next != out || nextLease != lease {
@@ -94,17 +99,20 @@ func (p *peer) usable(now time.Time) []data.Lease {
 }
 
 // sending notes that something is about to be sent, and reports whether the
-// pair in use is in vain: the peer has been silent for too long.
-func (p *peer) sending(now time.Time) (silent bool) {
-	switch {
-	case p.unanswered.IsZero():
+// pair in use is in vain: the peer has been silent for too long, or has not
+// acknowledged what it should have.
+func (p *peer) sending(now time.Time) (vain bool) {
+	if p.unanswered.IsZero() {
 		p.unanswered = now
-	case now.Sub(p.unanswered) > silence:
-		p.unanswered = now
-		p.silences++
-		return true
 	}
-	return false
+	silent := now.Sub(p.unanswered) > silence
+	unproved := p.acknowledges && p.proof != 0 && now.Sub(p.askedAt) > askWait
+	if !silent && !unproved {
+		return false
+	}
+	p.unanswered, p.proof = now, 0
+	p.silences++
+	return true
 }
 
 // heard notes a sign of life.

@@ -23,9 +23,9 @@ const (
 
 const (
 	// MaxPayload is the most an end-to-end message may hold when it is sent, in
-	// bytes before compression: with all that goes around it, it just fits
-	// through tunnels.
-	MaxPayload = 61 << 10
+	// bytes before compression: with our LeaseSet and all that goes around
+	// them, it just fits through tunnels.
+	MaxPayload = 60 << 10
 	// maxInflated is the most it may hold when it has come: others may send
 	// more if it compresses well.
 	maxInflated = 64 << 10

@@ -49,6 +49,12 @@ type peer struct {
 
 	unanswered time.Time // since when it was sent something and said nothing
 	silences   int       // how many pairs were in vain since
+	// proof is the delivery, sent at askedAt through the pair in use, whose
+	// acknowledgement would prove that the pair works; zero if there is none.
+	// acknowledges tells that the peer does such things.
+	proof        garlic.Handle
+	askedAt      time.Time
+	acknowledges bool
 
 	// told is the number of the last of our LeaseSets it was told, confirmed
 	// that it has acknowledged it, and knowsUntil when the one ends that it is
@@ -57,6 +63,8 @@ type peer struct {
 	toldAt     time.Time
 	confirmed  bool
 	knowsUntil time.Time
+
+	deliveries garlic.Handle // that were tracked
 
 	looking   bool
 	refreshed time.Time
@@ -166,21 +174,43 @@ func (ps *peers) expire(now time.Time) {
 	}
 }
 
-// acknowledged notes that the peer has got one of our LeaseSets.
-func (p *peer) acknowledged(of garlic.Handle, l *leases) {
-	if of != p.told {
+// A delivery is tracked by a handle of two halves: which of our LeaseSets it
+// brings, zero for none, and which delivery to the peer it is.
+const (
+	leaseSetBits = 32
+	leaseSetMask = 1<<leaseSetBits - 1
+)
+
+// track gives the handle of a delivery that brings our LeaseSet of a number,
+// and notes that it is to prove the pair in use.
+func (p *peer) track(now time.Time, leaseSet garlic.Handle) garlic.Handle {
+	p.deliveries++
+	h := p.deliveries<<leaseSetBits | leaseSet&leaseSetMask
+	p.proof, p.askedAt = h, now
+	return h
+}
+
+// acknowledged notes that the peer has got a delivery.
+func (p *peer) acknowledged(h garlic.Handle, own *leases) {
+	p.acknowledges = true
+	if h == p.proof {
+		p.proof = 0
+	}
+	number := h & leaseSetMask
+	if number == 0 || number != p.told&leaseSetMask {
 		return
 	}
 	p.confirmed = true
-	if of == l.number && l.current != nil {
-		p.knowsUntil = l.current.Expires()
+	if p.told == own.number && own.current != nil {
+		p.knowsUntil = own.current.Expires()
 	}
 }
 
 // untold notes that a message with our LeaseSet did not arrive, so that the
 // next one brings it again.
 func (ps *peers) untold(l garlic.Lost) {
-	if p := ps.byKey[l.Remote]; p != nil && p.told == l.Handle && !p.confirmed {
+	number := l.Handle & leaseSetMask
+	if p := ps.byKey[l.Remote]; p != nil && number != 0 && number == p.told&leaseSetMask && !p.confirmed {
 		p.toldAt = time.Time{}
 	}
 }

@@ -66,28 +66,29 @@ func (d *Destination) seal(r *host.Round, to data.Hash, key x25519.PublicKey, en
 }
 
 // introduction is our LeaseSet as the body of a DatabaseStore if the peer needs
-// it now, and what its delivery is tracked by: who sends the first messages of
-// a session, or has got new leases, tells where it is. used tells that there
-// is a message of the application.
-func (d *Destination) introduction(now time.Time, to data.Hash, form garlic.Form, used bool) ([]byte, garlic.Handle) {
+// it now: who sends the first messages of a session, or has got new leases,
+// tells where it is. track is the handle of the delivery if we want to know
+// whether it arrives. content tells that there is a message of the application.
+func (d *Destination) introduction(now time.Time, to data.Hash, form garlic.Form, content bool) (store []byte, track garlic.Handle) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.peers.byHash[to]
 	if p == nil {
 		return nil, 0
 	}
-	if used {
+	if content {
 		p.used = now
 	}
 	own := &d.leases
-	if !own.reachable(now) {
-		return nil, 0
+	told := form == garlic.ExistingSession && p.told == own.number && (p.confirmed || now.Sub(p.toldAt) < resendLeaseSet)
+	if own.reachable(now) && !told {
+		p.told, p.toldAt, p.confirmed = own.number, now, false
+		return own.store, p.track(now, own.number)
 	}
-	if form == garlic.ExistingSession && p.told == own.number && (p.confirmed || now.Sub(p.toldAt) < resendLeaseSet) {
-		return nil, 0
+	if content && p.proof == 0 && now.Sub(p.askedAt) >= askEvery {
+		track = p.track(now, 0)
 	}
-	p.told, p.toldAt, p.confirmed = own.number, now, false
-	return own.store, own.number
+	return nil, track
 }
 
 // tell tells a peer our leases, if there is a session that it hears us

@@ -46,14 +46,14 @@ func (q *Queries) eligible(ri *data.RouterInfo) bool {
 func apart(candidates, taken []*data.RouterInfo, may func(data.Hash) bool) *data.RouterInfo {
 	var used []netip.Prefix
 	for _, ri := range taken {
-		used = append(used, subnets(ri)...)
+		used = append(used, ri.Subnets()...)
 	}
 	var first *data.RouterInfo
 	for _, ri := range candidates {
 		if !may(ri.Hash()) {
 			continue
 		}
-		if !slices.ContainsFunc(subnets(ri), func(p netip.Prefix) bool { return slices.Contains(used, p) }) {
+		if !slices.ContainsFunc(ri.Subnets(), func(p netip.Prefix) bool { return slices.Contains(used, p) }) {
 			return ri
 		}
 		if first == nil {
@@ -61,24 +61,4 @@ func apart(candidates, taken []*data.RouterInfo, may func(data.Hash) bool) *data
 		}
 	}
 	return first
-}
-
-// subnets are those of the addresses of a router: the first 16 bits of IPv4
-// and 32 of IPv6.
-func subnets(ri *data.RouterInfo) []netip.Prefix {
-	var all []netip.Prefix
-	for _, a := range ri.Addresses() {
-		addr, ok := a.Host()
-		if !ok {
-			continue
-		}
-		bits := 16
-		if addr.Is6() {
-			bits = 32
-		}
-		if p, err := addr.Prefix(bits); err == nil {
-			all = append(all, p)
-		}
-	}
-	return all
 }

@@ -94,7 +94,7 @@ func newCandidate(ri *data.RouterInfo) *candidate {
 	key, _ := ri.Identity().X25519()
 	c := &candidate{
 		hop:     build.Hop{Hash: ri.Hash(), Key: key},
-		subnets: subnets(ri),
+		subnets: ri.Subnets(),
 		family:  ri.Family(),
 	}
 	c.v4, c.v6 = dialable(ri)
@@ -105,26 +105,6 @@ func newCandidate(ri *data.RouterInfo) *candidate {
 		c.says = slow
 	}
 	return c
-}
-
-// subnets are those of all addresses a router publishes: the first 16 bits of
-// IPv4 and 32 of IPv6, which one operator may well own.
-func subnets(ri *data.RouterInfo) []netip.Prefix {
-	var all []netip.Prefix
-	for _, a := range ri.Addresses() {
-		addr, ok := a.Host()
-		if !ok {
-			continue
-		}
-		bits := 16
-		if addr.Is6() {
-			bits = 32
-		}
-		if p, err := addr.Prefix(bits); err == nil && !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	return all
 }
 
 // fits tells whether c may be in one tunnel with others: they do not seem to
