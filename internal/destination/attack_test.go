@@ -283,6 +283,12 @@ func TestFloodOfStrangersLeavesTheFriendAlone(t *testing.T) {
 		}
 	}
 	friend.got = nil
+	quiet := friend.node.open(destination.Config{Tunnels: tunnels(1, 2)}, nil)
+	a.node.n.ready(quiet)
+	_ = quiet.send(victim.Hash(), "hello from the quiet one")
+	victim.await("hello from the quiet one", 20*time.Second)
+	quiet.await("hello from the quiet one", 20*time.Second)
+	w.Run(3 * time.Second)
 	key := a.victimKey()
 	sent := 0
 	for i := range count {
@@ -305,6 +311,11 @@ func TestFloodOfStrangersLeavesTheFriendAlone(t *testing.T) {
 	}
 	if n := victim.count("flood"); n < count/2 {
 		t.Errorf("only %d of %d strangers came through", n, count)
+	}
+	// Who has said nothing meanwhile is still known.
+	_ = quiet.send(victim.Hash(), "still here")
+	if m := victim.await("still here", 10*time.Second); !m.from.Bound || m.from.Hash != quiet.Hash() {
+		t.Errorf("from %+v", m.from)
 	}
 	all, keys := victim.Peers()
 	if all > destination.MaxPeers || keys > all {

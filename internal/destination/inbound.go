@@ -158,7 +158,7 @@ func (d *Destination) heard(now time.Time, o *garlic.Opened, content bool) Sende
 
 // deliver hands a message up.
 func (d *Destination) deliver(r *host.Round, from Sender, c *garlic.Clove) {
-	if c.Kind != garlic.Local && false {
+	if c.Kind != garlic.Local && (c.Kind != garlic.ToDestination || c.Hash != d.hash) {
 		d.counts.malformed.Add(1)
 		return
 	}

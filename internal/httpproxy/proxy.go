@@ -158,6 +158,7 @@ func (p *Proxy) pass(w http.ResponseWriter, req *http.Request) {
 func (p *Proxy) newForward() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, also where it is no form
 			scrub(r.Out)
 		},
 		FlushInterval: -1, // each piece as it arrives: tunnels are slow enough

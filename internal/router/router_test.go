@@ -283,6 +283,7 @@ func TestNothingFromAClientTunnelReachesTheRouter(t *testing.T) {
 	dsm := i2np.DatabaseStore{Key: stranger.Hash(), ReplyToken: 5, ReplyGateway: attacker.Hash(), Data: info}
 	search := i2np.DatabaseSearchReply{Key: stranger.Hash(), From: attacker.Hash(), Peers: []data.Hash{stranger.Hash()}}
 	lookup := attacker.lookup(victim.Hash())
+	lookup.Expiration = lookup.Expiration.Truncate(time.Second) // the same in both forms of header
 	key, _ := victim.RouterInfo(w.Now()).Identity().X25519()
 	sealed, err := garlic.SealRouter(w.Now(), &key,
 		garlic.Clove{Message: attacker.message(i2np.TypeDatabaseStore, dsm.Append(nil))},

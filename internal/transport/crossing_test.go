@@ -104,6 +104,7 @@ func TestFiveRoutersDialEachOther(t *testing.T) {
 // Routers of others keep the session they like, and close the other at once.
 func TestThePeersChoiceIsFollowed(t *testing.T) {
 	keep := map[string]func(r *host.Round, older, newer *ntcp2.Session){
+		"both":  func(*host.Round, *ntcp2.Session, *ntcp2.Session) {}, // until we choose
 		"older": func(r *host.Round, _, newer *ntcp2.Session) { newer.Close(r, block.Unspecified) },
 		"newer": func(r *host.Round, older, _ *ntcp2.Session) { older.Close(r, block.Unspecified) },
 		"inbound": func(r *host.Round, older, newer *ntcp2.Session) {
@@ -113,7 +114,7 @@ func TestThePeersChoiceIsFollowed(t *testing.T) {
 			older.Close(r, block.Unspecified)
 		},
 	}
-	for _, name := range []string{"older", "newer", "inbound"} {
+	for _, name := range []string{"both", "older", "newer", "inbound"} {
 		for seed := range uint64(10) {
 			w := sim.New(t, seed, sim.Config{})
 			a := simNodes(t, w, 1)[0]

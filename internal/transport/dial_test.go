@@ -73,6 +73,24 @@ func TestRestEndsWhenThePeerDialsUs(t *testing.T) {
 	until(t, w, "A's message", func() bool { return len(b.got) == 1 })
 }
 
+func TestPeerThatDialsUsIsReached(t *testing.T) {
+	w := sim.New(t, 1, sim.Config{})
+	all := simNodes(t, w, 2)
+	a, b := all[0], all[1]
+	a.known.put(b.keys.info(w.Now().Add(time.Second), b.keys.at(3, at("10.0.9.9:5")))) // wrong
+	must(t, a.send(b.hash, 1))
+	w.Run(5 * time.Second)
+	must(t, b.connect(a.hash))
+	w.Run(time.Second)
+	if !slices.Equal(b.ids(), []uint32{1}) {
+		t.Fatalf("%v came", b.ids())
+	}
+	w.Run(10 * time.Second)
+	if s := a.tr.Stats(); len(a.failed) != 0 || s.Failed != 0 || s.Dialling != 0 || s.Sessions != 1 {
+		t.Errorf("%+v, failed: %v", s, a.failed)
+	}
+}
+
 func TestNextAddressIsTried(t *testing.T) {
 	w := sim.New(t, 1, sim.Config{})
 	all := simNodes(t, w, 2)

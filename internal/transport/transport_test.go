@@ -241,21 +241,24 @@ func TestPeerThatComesBackIsSentToAgain(t *testing.T) {
 // seconds.
 func TestEndingSessionIsNotSentThrough(t *testing.T) {
 	w := sim.New(t, 3, sim.Config{})
-	all := simNodes(t, w, 1)
-	a := all[0]
+	a := simNodes(t, w, 1)[0]
 	h := w.Host("10.0.1.1")
-	p := newPlain(t, h, netip.MustParseAddrPort("10.0.1.1:1"), a.known)
+	p := newPlain(t, h, at("10.0.1.1:1"), a.known)
 	must(t, a.connect(p.local.Hash))
 	until(t, w, "a session", func() bool { return len(p.open) == 1 })
 	w.Run(20 * time.Second)
-	h.Do(func(r *host.Round) { p.open[0].Close(r, block.IdleTimeout) })
-	for id := range uint32(60) {
+	a.h.(*sim.Host).Shape(sim.Link{Up: 40 << 10})
+	for id := range uint32(100) {
 		must(t, a.send(p.local.Hash, id))
-		w.Run(8 * time.Millisecond)
+	}
+	h.Do(func(r *host.Round) { p.open[0].Close(r, block.IdleTimeout) })
+	for id := uint32(100); id < 150; id++ {
+		w.Run(20 * time.Millisecond)
+		must(t, a.send(p.local.Hash, id))
 	}
 	until(t, w, "another session", func() bool { return len(p.open) == 2 })
-	w.Run(time.Second)
-	if last := p.got[len(p.got)-1]; last != 59 || len(a.failed) != 0 {
+	w.Run(5 * time.Second)
+	if last := p.got[len(p.got)-1]; last != 149 || len(a.failed) != 0 {
 		t.Errorf("%d messages, the last %d; failed: %v", len(p.got), last, a.failed)
 	}
 }
