@@ -32,9 +32,9 @@ type i2pdTunnel struct {
 	// on 127.0.0.1.
 	port int
 	// destination of a client tunnel, "" for a server tunnel.
-	destination string
-	length      int
-	// peers, if any, are the hops, the first next to the router.
+	destination       string
+	inbound, outbound int // hops
+	// peers, if any, are the hops of both ways, the first next to the router.
 	peers []data.Hash
 }
 
@@ -153,7 +153,7 @@ func (t *i2pdTunnel) write(b *strings.Builder) {
 	} else {
 		fmt.Fprintf(b, "type = client\naddress = 127.0.0.1\nport = %d\ndestination = %s\ndestinationport = 80\n", t.port, t.destination)
 	}
-	fmt.Fprintf(b, "inbound.length = %d\noutbound.length = %d\n", t.length, t.length)
+	fmt.Fprintf(b, "inbound.length = %d\noutbound.length = %d\n", t.inbound, t.outbound)
 	if len(t.peers) > 0 {
 		var peers []string
 		for _, h := range t.peers {

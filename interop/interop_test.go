@@ -15,7 +15,7 @@ import (
 
 // Where the client tunnels of the newcomer listen.
 const (
-	oneHopPort = 4481
+	endsPort   = 4481
 	middlePort = 4482
 )
 
@@ -31,6 +31,10 @@ func TestWithI2pd(t *testing.T) {
 	n := startNetwork(t)
 	n.ready(t)
 	t.Run("TunnelsOfThreeHops", func(t *testing.T) {
+		t.Run("PageOfI2pdThroughProxyOfI2pd", func(t *testing.T) {
+			t.Parallel() // what i2pd needs by itself
+			visit(t, n.i2pds[visitor-1].httpProxy(), "http://"+n.site, "i2pd")
+		})
 		t.Run("PageOfI2pdThroughOurProxy", func(t *testing.T) {
 			t.Parallel()
 			visit(t, alliumProxy, "http://"+n.site, "i2pd")
@@ -39,12 +43,11 @@ func TestWithI2pd(t *testing.T) {
 			t.Parallel()
 			visit(t, n.i2pds[visitor-1].httpProxy(), "http://"+n.alliumSite(t), "allium")
 		})
-		t.Run("TheirTunnelsThroughUs", func(t *testing.T) { t.Parallel(); testTransit(t, n) })
-		t.Run("NetDbOfI2pd", func(t *testing.T) { t.Parallel(); testNetDb(t, n) })
+		t.Run("TheirTunnelsThroughUs", func(t *testing.T) {
+			t.Parallel()
+			testTransit(t, n)
+		})
 	})
-	if t.Failed() {
-		return
-	}
 	site := n.alliumSite(t)
 	n.restart(t, 1)
 	t.Run("TunnelsOfOneHop", func(t *testing.T) {
@@ -61,11 +64,13 @@ func TestWithI2pd(t *testing.T) {
 			visit(t, n.i2pds[hosting-1].httpProxy(), "http://"+site, "allium")
 		})
 	})
-	n.testHealth(t)
+	// The routers made up here do not answer as hops: so last.
+	t.Run("NetDbOfI2pd", func(t *testing.T) { testNetDb(t, n) })
+	testHealth(t, n)
 }
 
 // testTransit starts an i2pd that has never heard of Allium, with tunnels that
-// must pass through Allium: it has to find Allium's RouterInfo at a floodfill,
+// must pass through Allium: it has to find Allium's RouterInfo in the network,
 // dial it, and get a page through it.
 func testTransit(t *testing.T, n *testNet) {
 	us, err := n.allium.routerInfo()
@@ -73,37 +78,38 @@ func testTransit(t *testing.T, n *testNet) {
 		t.Fatal(err)
 	}
 	first, last := n.i2pds[0].info.Hash(), n.i2pds[1].info.Hash()
-	r, err := n.join(newcomer,
-		i2pdTunnel{name: "one", port: oneHopPort, destination: n.site, length: 1, peers: []data.Hash{us.Hash()}},
-		i2pdTunnel{name: "middle", port: middlePort, destination: n.site, length: 3, peers: []data.Hash{first, us.Hash(), last}})
+	// i2pd 2.45.1 keeps back the answer to an outbound build when the endpoint
+	// is the gateway of the way back too, so the paths of the second tunnel
+	// end at different routers.
+	_, err = n.join(newcomer,
+		i2pdTunnel{name: "ends", port: endsPort, destination: n.site, inbound: 1, outbound: 1, peers: []data.Hash{us.Hash()}},
+		i2pdTunnel{name: "middle", port: middlePort, destination: n.site, inbound: 3, outbound: 1, peers: []data.Hash{first, us.Hash(), last}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, port := range []int{oneHopPort, middlePort} {
-		before, err := n.allium.status()
-		if err != nil {
-			t.Fatal(err)
-		}
-		visit(t, "", fmt.Sprintf("http://127.0.0.1:%d", port), "i2pd")
-		after, err := n.allium.status()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := after.Transit.Messages - before.Transit.Messages
-		if got < bodySize/tunnelLoad {
-			t.Errorf("port %d: we carried %d messages, too few for a body of %d bytes", port, got, bodySize)
-		}
-		t.Logf("port %d: we carried %d messages", port, got)
-		if after.Peers.Accepted == 0 {
-			t.Error("no i2pd has dialled us")
-		}
-	}
-	log, err := os.ReadFile(r.logFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(log), "Can't find router for "+us.Hash().String()) {
-		t.Error("the newcomer knew us from the start")
+	for _, role := range []struct {
+		name string
+		port int
+	}{{"EndpointAndGateway", endsPort}, {"Participant", middlePort}} {
+		t.Run(role.name, func(t *testing.T) {
+			before, err := n.allium.status()
+			if err != nil {
+				t.Fatal(err)
+			}
+			visit(t, "", fmt.Sprintf("http://127.0.0.1:%d", role.port), "i2pd")
+			after, err := n.allium.status()
+			if err != nil {
+				t.Fatal(err)
+			}
+			carried := after.Transit.Messages - before.Transit.Messages
+			t.Logf("we carried %d messages", carried)
+			if carried < bodySize/tunnelLoad {
+				t.Errorf("we carried %d messages, too few for a body of %d bytes", carried, bodySize)
+			}
+			if after.Peers.Accepted == 0 {
+				t.Error("no i2pd has dialled us")
+			}
+		})
 	}
 }
 
@@ -152,7 +158,7 @@ func testNetDb(t *testing.T, n *testNet) {
 }
 
 // testHealth checks what must hold after all that.
-func (n *testNet) testHealth(t *testing.T) {
+func testHealth(t *testing.T, n *testNet) {
 	s, err := n.allium.status()
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func (n *testNet) make() error {
 		}
 		n.i2pds = append(n.i2pds, r)
 	}
-	n.i2pds[hosting-1].tunnels = []i2pdTunnel{{name: "site", port: i2pdSitePort, length: 2}}
+	n.i2pds[hosting-1].tunnels = []i2pdTunnel{{name: "site", port: i2pdSitePort, inbound: 2, outbound: 2}}
 	n.i2pds[visitor-1].proxy, n.i2pds[hosting-1].proxy = true, true
 	n.allium = &alliumRouter{num: ours, dir: filepath.Join(n.root, "allium"), length: 3}
 	return os.MkdirAll(n.allium.dir, 0o700)

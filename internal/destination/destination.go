@@ -207,7 +207,7 @@ func (d *Destination) keep(r *host.Round) {
 		return
 	}
 	for _, l := range lost {
-		d.peers.untold(l)
+		d.peers.lost(l)
 	}
 	d.peers.expire(r.Now)
 	untold := d.peers.outdated(r.Now, &d.leases)

@@ -174,27 +174,34 @@ func (ps *peers) expire(now time.Time) {
 	}
 }
 
-// A delivery is tracked by a handle of two halves: which of our LeaseSets it
-// brings, zero for none, and which delivery to the peer it is.
+// A delivery is tracked by a handle: which one it is, counted for each peer,
+// whether it asks for an acknowledgement in so many words, as those of existing
+// sessions do, and which of our LeaseSets it brings, zero for none.
 const (
-	leaseSetBits = 32
-	leaseSetMask = 1<<leaseSetBits - 1
+	deliveryShift = 32
+	asksBit       = 1 << 31
+	leaseSetMask  = asksBit - 1
 )
 
 // track gives the handle of a delivery that brings our LeaseSet of a number,
-// and notes that it is to prove the pair in use.
-func (p *peer) track(now time.Time, leaseSet garlic.Handle) garlic.Handle {
+// and notes that it is to prove the pair in use, if nothing else is to yet.
+func (p *peer) track(now time.Time, leaseSet garlic.Handle, form garlic.Form) garlic.Handle {
 	p.deliveries++
-	h := p.deliveries<<leaseSetBits | leaseSet&leaseSetMask
-	p.proof, p.askedAt = h, now
+	h := p.deliveries<<deliveryShift | leaseSet&leaseSetMask
+	if form == garlic.ExistingSession {
+		h |= asksBit
+	}
+	if p.proof == 0 {
+		p.proof, p.askedAt = h, now
+	}
 	return h
 }
 
 // acknowledged notes that the peer has got a delivery.
 func (p *peer) acknowledged(h garlic.Handle, own *leases) {
-	p.acknowledges = true
-	if h == p.proof {
-		p.proof = 0
+	p.acknowledges = p.acknowledges || h&asksBit != 0
+	if h>>deliveryShift >= p.proof>>deliveryShift {
+		p.proof = 0 // a later one proves as much
 	}
 	number := h & leaseSetMask
 	if number == 0 || number != p.told&leaseSetMask {
@@ -206,11 +213,17 @@ func (p *peer) acknowledged(h garlic.Handle, own *leases) {
 	}
 }
 
-// untold notes that a message with our LeaseSet did not arrive, so that the
-// next one brings it again.
-func (ps *peers) untold(l garlic.Lost) {
-	number := l.Handle & leaseSetMask
-	if p := ps.byKey[l.Remote]; p != nil && number != 0 && number == p.told&leaseSetMask && !p.confirmed {
+// lost notes that a tracked delivery was not acknowledged: what LeaseSet it
+// brought comes again with the next message.
+func (ps *peers) lost(l garlic.Lost) {
+	p := ps.byKey[l.Remote]
+	if p == nil {
+		return
+	}
+	if l.Handle == p.proof {
+		p.proof = 0
+	}
+	if number := l.Handle & leaseSetMask; number != 0 && number == p.told&leaseSetMask && !p.confirmed {
 		p.toldAt = time.Time{}
 	}
 }

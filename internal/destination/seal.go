@@ -83,10 +83,10 @@ func (d *Destination) introduction(now time.Time, to data.Hash, form garlic.Form
 	told := form == garlic.ExistingSession && p.told == own.number && (p.confirmed || now.Sub(p.toldAt) < resendLeaseSet)
 	if own.reachable(now) && !told {
 		p.told, p.toldAt, p.confirmed = own.number, now, false
-		return own.store, p.track(now, own.number)
+		return own.store, p.track(now, own.number, form)
 	}
 	if content && p.proof == 0 && now.Sub(p.askedAt) >= askEvery {
-		track = p.track(now, 0)
+		track = p.track(now, 0, form)
 	}
 	return nil, track
 }

@@ -44,8 +44,9 @@ var ErrTooFew = errors.New("testnet: too few routers")
 const (
 	// MaxRouters is how many routers one process is asked to run at most.
 	MaxRouters = 200
-	// maxFloodfills is how many of them keep the network database.
-	maxFloodfills = 5
+	// minFloodfills and maxFloodfills are how many of them keep the network
+	// database: one alone would have nobody to publish to.
+	minFloodfills, maxFloodfills = 2, 5
 	// clientTunnels is how many tunnels each way site and visitor have.
 	clientTunnels = 3
 	// reportEvery is how often progress is told.
@@ -116,7 +117,7 @@ func (n *Network) startRouters(ctx context.Context) error {
 		s.Private = true
 		s.MinVersion = ""
 		s.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-		s.Floodfill = i < min(maxFloodfills, (n.cfg.Routers+1)/2)
+		s.Floodfill = i < max(minFloodfills, min(maxFloodfills, (n.cfg.Routers+1)/2))
 		s.Share = 100e6
 		length := min(2, n.cfg.Hops)
 		s.Exploratory.Inbound.Length, s.Exploratory.Outbound.Length = length, length

@@ -121,3 +121,17 @@ func TestCloseEndsWaiting(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTheSmallestNetworkServes has two routers that connect directly.
+func TestTheSmallestNetworkServes(t *testing.T) {
+	n, err := testnet.Start(t.Context(), testnet.Config{Routers: 2, Hops: 0, Proxy: anyPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := n.Measure(t.Context(), 0); err != nil || f.MBperS != 0 {
+		t.Errorf("%+v %v", f, err)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -11,8 +11,8 @@
 // router that could not be reached rests for a while, longer each time
 // (rest.go).
 //
-// Who sends nothing new is closed by its session; when there are too many, the
-// idlest has to go (limit.go).
+// Sessions close by themselves when nothing passes through them; when there
+// are too many, the idlest has to go (limit.go).
 //
 // Nothing here knows what messages are for. Which routers exist is asked of
 // [RouterInfos], who is banned of the [Handler].

@@ -240,14 +240,17 @@ func TestPeerThatComesBackIsSentToAgain(t *testing.T) {
 // A session whose end has begun takes no more messages, and its end may take
 // seconds.
 func TestEndingSessionIsNotSentThrough(t *testing.T) {
-	w := sim.New(t, 3, sim.Config{})
+	w := sim.New(t, 3, sim.Config{Window: 16 << 10})
 	a := simNodes(t, w, 1)[0]
 	h := w.Host("10.0.1.1")
 	p := newPlain(t, h, at("10.0.1.1:1"), a.known)
 	must(t, a.connect(p.local.Hash))
 	until(t, w, "a session", func() bool { return len(p.open) == 1 })
 	w.Run(20 * time.Second)
+	// There is much to be sent before the connection is closed here, and the
+	// other end of it comes some time after the Termination.
 	a.h.(*sim.Host).Shape(sim.Link{Up: 40 << 10})
+	h.Shape(sim.Link{Jitter: time.Second})
 	for id := range uint32(100) {
 		must(t, a.send(p.local.Hash, id))
 	}
