@@ -29,27 +29,31 @@ type Config struct {
 // Settings are what an operator may want to change. [DefaultSettings] has the
 // defaults; a settings file is read over them.
 type Settings struct {
-	Network    uint8             `default:"2" min:"2" max:"254" help:"network to belong to; 2 is the public one, private ones take 16 to 254" restart:"true"`
-	Private    bool              `default:"false" help:"network of one's own: private addresses count as reachable, and routers of one subnet may share a tunnel" restart:"true"`
-	Listen     []netip.AddrPort  `help:"addresses and ports to accept other routers on, such as 192.0.2.1:12345; empty for all IPv4 addresses and a port chosen once" restart:"true"`
-	Publish    bool              `default:"true" help:"publish the addresses listened on, if others can reach them" restart:"true"`
-	Hosts      []netip.Addr      `help:"addresses to publish instead of those listened on, such as that of a gateway that forwards the port" restart:"true"`
-	Floodfill  bool              `default:"false" help:"keep a part of the network database for others" restart:"true"`
-	MinVersion string            `default:"0.9.58" help:"oldest router version to know of and to build tunnels through; empty for any" restart:"true"`
-	Share      setting.Bandwidth `default:"512 KB/s" min:"0" help:"bandwidth lent to others, each way; it decides the class the router announces" restart:"true"`
-	LimitIn    setting.Bandwidth `default:"0" min:"0" help:"most bandwidth of all traffic inwards; 0 for no limit" restart:"true"`
-	LimitOut   setting.Bandwidth `default:"0" min:"0" help:"most bandwidth of all traffic outwards; 0 for no limit" restart:"true"`
+	Network    uint8             `default:"2" min:"2" max:"254" help:"The network to belong to. 2 is the public one, private ones take 16 to 254." restart:"true"`
+	Private    bool              `default:"false" help:"Belong to a network of one's own: private addresses count as reachable, and routers of one subnet may share a tunnel." restart:"true"`
+	Listen     []netip.AddrPort  `help:"Addresses and ports to accept other routers on, such as 192.0.2.1:12345. Connections to others are made from these addresses. Empty for all IPv4 addresses and a port that is chosen once." restart:"true"`
+	Publish    bool              `default:"true" help:"Publish the addresses, so that other routers connect to this one." restart:"true"`
+	Hosts      []netip.Addr      `help:"Addresses to publish instead of those listened on, at most one IPv4 and one IPv6 address, such as that of a gateway which forwards the port." restart:"true"`
+	Floodfill  bool              `default:"false" help:"Keep a part of the network database for others." restart:"true"`
+	MinVersion string            `default:"0.9.58" help:"The oldest router.version to know of and to build tunnels through. Empty for any." restart:"true"`
+	Share      setting.Bandwidth `default:"512 KB/s" min:"0" help:"Bandwidth lent to others, each way. It decides the class the router announces." restart:"true"`
+	LimitIn    setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of all traffic inwards. 0 for no limit." restart:"true"`
+	LimitOut   setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of all traffic outwards. 0 for no limit." restart:"true"`
 
-	MaxSessions int           `default:"2000" min:"8" max:"65536" help:"most connections with other routers; beyond, the idlest are closed" restart:"true"`
-	MaxRouters  int           `default:"5000" min:"100" help:"most routers to know of" restart:"true"`
-	NTCP2       ntcp2.Config  `help:"connections over TCP" restart:"true"`
-	Transit     TransitConfig `help:"tunnels carried for others" restart:"true"`
-	Exploratory TunnelConfig  `help:"the router's own tunnels, for looking things up" restart:"true"`
-	Tunnels     TunnelConfig  `help:"tunnels of a destination that does not say otherwise" restart:"true"`
+	MaxSessions int               `default:"2000" min:"8" max:"65536" help:"How many sessions with other routers to have. Beyond that the idlest ones are closed." restart:"true"`
+	MaxRouters  int               `default:"5000" min:"100" help:"How many routers to know of. Each takes some 3 KB of memory." restart:"true"`
+	NTCP2       ntcp2.Config      `help:"Sessions over TCP." restart:"true"`
+	Transit     TransitConfig     `help:"Tunnels carried for others." restart:"true"`
+	Exploratory ExploratoryConfig `help:"The router's own tunnels, for looking things up." restart:"true"`
+	Tunnels     TunnelConfig      `help:"Tunnels of a destination that does not say otherwise." restart:"true"`
 }
 
 // TunnelConfig is how many tunnels of which length a Destination has.
 type TunnelConfig = pool.Config
+
+// ExploratoryConfig is the same for the router's own tunnels, which are shorter
+// unless told otherwise.
+type ExploratoryConfig = pool.ExploratoryConfig
 
 // TransitConfig bounds the tunnels carried for others.
 type TransitConfig = transit.Config
@@ -58,7 +62,6 @@ type TransitConfig = transit.Config
 func DefaultSettings() Settings {
 	var s Settings
 	setting.Defaults(&s)
-	s.Exploratory.Inbound.Length, s.Exploratory.Outbound.Length = 2, 2
 	return s
 }
 
@@ -81,6 +84,6 @@ func (s *Settings) router() router.Config {
 		},
 		Transit:     s.Transit,
 		NetDB:       netdb.Config{MaxRouters: s.MaxRouters},
-		Exploratory: s.Exploratory,
+		Exploratory: s.Exploratory.Config(),
 	}
 }

@@ -20,6 +20,9 @@ var (
 	ErrNoLeaseSet = errors.New("allium: destination not found")
 	// ErrRefused: the Destination answered, and refused the connection.
 	ErrRefused = errors.New("allium: connection refused")
+	// ErrNetwork: the directory belongs to a router of another network, and
+	// what it knows of that one would be dropped.
+	ErrNetwork = errors.New("the directory belongs to a router of another network")
 )
 
 // ErrClosed is net.ErrClosed: the router or session has been closed.

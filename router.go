@@ -44,9 +44,11 @@ type Router struct {
 	stop       context.CancelFunc
 	writing    sync.WaitGroup
 
-	mu       sync.Mutex
-	closed   bool
-	sessions map[*Session]struct{}
+	mu        sync.Mutex
+	closed    bool
+	sessions  map[*Session]struct{}
+	writes    bool             // writeRouterInfo runs
+	unwritten *data.RouterInfo // what it is to write next
 }
 
 // Start starts a router. It returns as soon as the router listens; Ready
@@ -82,6 +84,9 @@ func (r *Router) start() (err error) {
 	if r.store, err = openStore(r.cfg.Dir); err != nil {
 		return err
 	}
+	if err := belongs(r.store, r.cfg.Settings.Network, true); err != nil {
+		return err
+	}
 	names, err := r.store.Bucket("names")
 	if err != nil {
 		return err
@@ -112,6 +117,26 @@ func openStore(dir string) (store.Store, error) {
 	return store.Open(filepath.Join(dir, storeFile))
 }
 
+// belongs checks that a store is of the network, and with mark notes it in a
+// new one.
+func belongs(s store.Store, network uint8, mark bool) error {
+	b, err := s.Bucket("settings")
+	if err != nil {
+		return err
+	}
+	key, ours := []byte("network"), strconv.Itoa(int(network))
+	value, found, err := b.Get(key)
+	switch {
+	case err != nil:
+		return err
+	case found && string(value) != ours:
+		return fmt.Errorf("%w: %s, not %s", ErrNetwork, value, ours)
+	case !found && mark:
+		return b.Put(key, []byte(ours))
+	}
+	return nil
+}
+
 // chosenPort is the port of a router that was told none: drawn once and kept,
 // as peers remember it.
 func chosenPort(s store.Store) (uint16, error) {
@@ -136,21 +161,38 @@ func chosenPort(s store.Store) (uint16, error) {
 	return port, b.Put(key, strconv.AppendUint(nil, uint64(port), 10))
 }
 
-// changed writes our RouterInfo for others to import.
+// changed has our RouterInfo written for others to import. A later one waits
+// for the one being written, and goes before any other that waits.
 func (r *Router) changed(_ *host.Round, ri *data.RouterInfo) {
 	if r.cfg.Dir == "" {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	busy := r.unwritten != nil || r.writes
+	r.unwritten = ri
+	if busy || r.closed {
 		return
 	}
-	r.writing.Go(func() {
+	r.writes = true
+	r.writing.Go(r.writeRouterInfo)
+}
+
+// writeRouterInfo writes until there is nothing newer.
+func (r *Router) writeRouterInfo() {
+	for {
+		r.mu.Lock()
+		ri := r.unwritten
+		r.unwritten = nil
+		r.writes = ri != nil
+		r.mu.Unlock()
+		if ri == nil {
+			return
+		}
 		if err := store.WriteFile(filepath.Join(r.cfg.Dir, routerInfoFile), ri.Bytes()); err != nil {
 			r.log.Warn("RouterInfo not written", "err", err)
 		}
-	})
+	}
 }
 
 // Close takes the router down with all its sessions, within two seconds.
@@ -230,6 +272,9 @@ func Import(dir string, s Settings, files iter.Seq2[string, []byte]) (Imported, 
 		return Imported{}, fmt.Errorf("allium: %w", err)
 	}
 	defer st.Close()
+	if err := belongs(st, s.Network, false); err != nil {
+		return Imported{}, fmt.Errorf("allium: %w", err)
+	}
 	bucket, err := st.Bucket("netdb")
 	if err != nil {
 		return Imported{}, fmt.Errorf("allium: %w", err)

@@ -272,7 +272,7 @@ func TestStrangeMessagesAreIgnored(t *testing.T) {
 // hardly notices, and what is kept is bounded.
 func TestFloodOfStrangersLeavesTheFriendAlone(t *testing.T) {
 	count := 10_000
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		count = 1000
 	}
 	w := sim.New(t, 25, sim.Config{})

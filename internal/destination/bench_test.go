@@ -92,6 +92,9 @@ func BenchmarkCodecCompress(b *testing.B) {
 }
 
 func TestMessageAllocatesLittle(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	n, a, b := near(t, false)
 	payload := noise(1730)
 	per := testing.AllocsPerRun(200, func() { n.one(a, b, payload) })

@@ -3,11 +3,14 @@
 //
 // A [Filter] is two Bloom filters, the present generation and the one before
 // it. Keys enter the present one; when its life is over, it takes the place of
-// the one before and an empty one begins. Memory is fixed, a
-// key is remembered for one life at least, and rarely a new key is taken for an
-// old one.
+// the one before and an empty one begins. A key is remembered for one life at
+// least, and rarely a new key is taken for an old one. Memory is bounded, and
+// follows the traffic: a generation that fills grows by a layer twice as large
+// as the last, and the next one begins with room for as many keys as this one
+// had.
 //
-// Each key touches one cache line in each generation, and a secret SipHash key
+// Each key touches one cache line in each layer, of which there is one as a
+// rule, and a secret SipHash key
 // chooses which of its bits, so nobody outside can craft keys that collide.
 package replay
 
@@ -26,10 +29,13 @@ const (
 	// times it at 32.
 	bitsPerKey = 40
 
-	// overfill is how many times its capacity a generation takes before it
-	// ends early. Even then fewer than one of a thousand new keys are taken
-	// for old ones.
+	// overfill is how many times its capacity the last layer of a generation
+	// takes before that ends early. Even then fewer than one of a thousand new
+	// keys are taken for old ones.
 	overfill = 2
+
+	// firstKeys is what a filter is made for before it knows the traffic.
+	firstKeys = 1 << 12
 
 	blockWords = 8
 	blockBits  = blockWords * 64
@@ -39,37 +45,53 @@ const (
 // of its words.
 type block [blockWords]uint64
 
+// generation holds the keys of one life.
+type generation struct {
+	layers []layer
+	count  int // keys in all of them
+	room   int // keys that all of them are made for
+}
+
+// layer is a Bloom filter made for so many keys.
+type layer struct {
+	blocks []block
+	keys   int // it is made for
+	count  int // it has
+}
+
+func newLayer(keys int) layer {
+	return layer{blocks: make([]block, (keys*bitsPerKey+blockBits-1)/blockBits), keys: keys}
+}
+
 // Filter tells whether a key was seen lately. It may be used by many
 // goroutines at once.
 type Filter struct {
 	life   time.Duration
-	most   int    // keys in one generation
+	most   int    // keys a generation is made for at most
 	k0, k1 uint64 // SipHash key
-	blocks uint64 // in one generation
 
 	mu       sync.Mutex
 	start    time.Time // of the present generation
-	count    int       // keys in it
-	present  []block
-	previous []block
+	present  generation
+	previous generation
 }
 
-// New makes a filter that remembers keys for life, sized for capacity of them
-// in that time. It takes ten bytes of memory for each.
+// New makes a filter that remembers keys for life, for at most capacity of
+// them in that time. It takes ten bytes of memory for each that it has to
+// remember.
 func New(life time.Duration, capacity int) *Filter {
-	capacity = max(capacity, 1)
-	blocks := (uint64(capacity)*bitsPerKey + blockBits - 1) / blockBits
+	f := &Filter{life: life, most: max(capacity, 1)}
 	var key [16]byte
 	rand.Read(key[:])
-	return &Filter{
-		life:     life,
-		most:     capacity * overfill,
-		k0:       binary.LittleEndian.Uint64(key[:8]),
-		k1:       binary.LittleEndian.Uint64(key[8:]),
-		blocks:   blocks,
-		present:  make([]block, blocks),
-		previous: make([]block, blocks),
-	}
+	f.k0, f.k1 = binary.LittleEndian.Uint64(key[:8]), binary.LittleEndian.Uint64(key[8:])
+	f.present = f.begin(firstKeys)
+	return f
+}
+
+// begin makes an empty generation for so many keys.
+func (f *Filter) begin(keys int) generation {
+	keys = min(max(keys, firstKeys), f.most)
+	return generation{layers: []layer{newLayer(keys)}, room: keys}
 }
 
 // Seen adds key, which may have any length, and reports whether it was there
@@ -83,7 +105,7 @@ func New(life time.Duration, capacity int) *Filter {
 func (f *Filter) Seen(now time.Time, key []byte) bool {
 	// Of 128 bits, 32 choose the block and 96 the bits in it.
 	high, low := siphash.Hash128(f.k0, f.k1, key)
-	at := high >> 32 * f.blocks >> 32
+	place := high >> 32
 	high &= 1<<32 - 1
 	var mask block
 	for w := range mask {
@@ -95,12 +117,11 @@ func (f *Filter) Seen(now time.Time, key []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.turn(now)
-	inPrevious := f.previous[at].has(&mask)
-	if f.present[at].has(&mask) {
+	inPrevious := f.previous.has(place, &mask)
+	if f.present.has(place, &mask) {
 		return true
 	}
-	f.present[at].add(&mask)
-	f.count++
+	f.present.add(place, &mask, f.most)
 	return inPrevious
 }
 
@@ -113,16 +134,72 @@ func (f *Filter) turn(now time.Time) {
 		// it does not last until the old time comes again.
 		f.start = now
 		return
-	case age < f.life && f.count < f.most:
+	case age < f.life && !f.present.full(f.most):
 		return
 	}
-	f.present, f.previous = f.previous, f.present
-	clear(f.present)
-	if age >= 2*f.life {
-		clear(f.previous)
+	spare := f.previous
+	f.previous = f.present
+	if spare.fits(min(max(f.previous.count, firstKeys), f.most)) {
+		spare.clear()
+		f.present = spare
+	} else {
+		f.present = f.begin(f.previous.count)
 	}
-	f.start, f.count = now, 0
+	if age >= 2*f.life {
+		f.previous.clear()
+	}
+	f.start = now
 }
+
+// fits tells whether the memory of the generation is right for so many keys:
+// one layer, neither too small nor much too large.
+func (g *generation) fits(keys int) bool {
+	return len(g.layers) == 1 && g.room >= keys && g.room/4 <= keys
+}
+
+// has reports whether the key was added.
+func (g *generation) has(place uint64, mask *block) bool {
+	for i := range g.layers {
+		l := &g.layers[i]
+		if l.blocks[l.at(place)].has(mask) {
+			return true
+		}
+	}
+	return false
+}
+
+// add adds a key to the last layer, or to a new one when that is full and most
+// allows for more.
+func (g *generation) add(place uint64, mask *block, most int) {
+	l := &g.layers[len(g.layers)-1]
+	if l.count >= l.keys && g.room < most {
+		keys := min(2*l.keys, most-g.room)
+		g.layers = append(g.layers, newLayer(keys))
+		g.room += keys
+		l = &g.layers[len(g.layers)-1]
+	}
+	l.blocks[l.at(place)].add(mask)
+	l.count++
+	g.count++
+}
+
+// full reports whether the generation takes no more.
+func (g *generation) full(most int) bool {
+	l := &g.layers[len(g.layers)-1]
+	return g.room >= most && l.count >= overfill*l.keys
+}
+
+// clear forgets all keys and keeps the memory.
+func (g *generation) clear() {
+	for i := range g.layers {
+		clear(g.layers[i].blocks)
+		g.layers[i].count = 0
+	}
+	g.count = 0
+}
+
+// at is where a key has its bits, by 32 bits of its hash.
+func (l *layer) at(place uint64) uint64 { return place * uint64(len(l.blocks)) >> 32 }
 
 // has reports whether all bits of mask are set.
 func (b *block) has(mask *block) bool {

@@ -198,3 +198,25 @@ func BenchmarkSeen(b *testing.B) {
 		})
 	}
 }
+
+func TestGrowingForgetsNothing(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 9)
+	const keys = 60_000 // far more than a new filter has room for
+	f := replay.New(life, 1<<20)
+	mistaken := 0
+	for i := range keys {
+		if f.Seen(begin, key(i)) {
+			mistaken++
+		}
+	}
+	if mistaken > 3 {
+		t.Errorf("%d of %d new keys were seen", mistaken, keys)
+	}
+	for _, now := range []time.Time{begin, begin.Add(life)} {
+		for i := range keys {
+			if !f.Seen(now, key(i)) {
+				t.Fatalf("key %d forgotten after %v", i, now.Sub(begin))
+			}
+		}
+	}
+}

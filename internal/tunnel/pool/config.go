@@ -8,8 +8,8 @@ import (
 
 // Config is how many tunnels of which length a pool keeps.
 type Config struct {
-	Inbound  Direction `help:"tunnels towards us"`
-	Outbound Direction `help:"tunnels away from us"`
+	Inbound  Direction `help:"Tunnels towards us."`
+	Outbound Direction `help:"Tunnels away from us."`
 }
 
 // of is the half of it for one direction.
@@ -23,12 +23,31 @@ func (c *Config) of(d build.Direction) Direction {
 // Direction is the half of it for one direction.
 type Direction struct {
 	// Length is the number of remote hops.
-	Length int `default:"3" min:"0" max:"7" unit:"hops" help:"how many routers each tunnel passes; fewer are faster, and hide less"`
+	Length int `default:"3" min:"0" max:"7" unit:"hops" help:"How many routers each tunnel passes. Fewer are faster, and hide less."`
 	// Variance makes lengths differ: up to so many hops more at random, or
 	// with a negative number more or less.
-	Variance int `default:"0" min:"-2" max:"2" unit:"hops" help:"up to so many hops more at random; negative: more or less"`
+	Variance int `default:"0" min:"-2" max:"2" unit:"hops" help:"Up to so many hops more at random. A negative number means more or less."`
 	// Quantity is the number of tunnels.
-	Quantity int `default:"3" min:"1" max:"16" help:"how many tunnels at a time"`
+	Quantity int `default:"3" min:"1" max:"16" help:"How many tunnels there are at a time."`
+}
+
+// ExploratoryConfig is a Config whose tunnels have two hops unless told
+// otherwise: they carry no application's traffic.
+type ExploratoryConfig struct {
+	Inbound  ExploratoryDirection `help:"Tunnels towards us."`
+	Outbound ExploratoryDirection `help:"Tunnels away from us."`
+}
+
+// ExploratoryDirection is the half of it for one direction.
+type ExploratoryDirection struct {
+	Length   int `default:"2" min:"0" max:"7" unit:"hops" help:"How many routers each tunnel passes. Fewer are faster, and hide less."`
+	Variance int `default:"0" min:"-2" max:"2" unit:"hops" help:"Up to so many hops more at random. A negative number means more or less."`
+	Quantity int `default:"3" min:"1" max:"16" help:"How many tunnels there are at a time."`
+}
+
+// Config is the same as for any pool.
+func (c ExploratoryConfig) Config() Config {
+	return Config{Inbound: Direction(c.Inbound), Outbound: Direction(c.Outbound)}
 }
 
 // draw is the length of the next tunnel of a direction that has hops: one at

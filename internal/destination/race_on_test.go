@@ -1,0 +1,6 @@
+//go:build race
+
+package destination_test
+
+// raceDetector makes everything slow and allocates by itself.
+const raceDetector = true
