@@ -145,7 +145,7 @@ func (d *Destination) heard(now time.Time, o *garlic.Opened, content bool) Sende
 	if p == nil {
 		return Sender{}
 	}
-	p.heard()
+	p.heard(now)
 	p.partner = p.partner || o.Form != garlic.NewSession
 	if content {
 		p.used = now

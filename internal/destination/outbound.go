@@ -28,6 +28,9 @@ func (d *Destination) Resolve(r *host.Round, to data.Hash, done func(r *host.Rou
 	}
 	if err != ErrNoLeaseSet {
 		done(r, err)
+		if err == nil {
+			d.review(r, to)
+		}
 		return
 	}
 	start, err := d.enlist(r.Now, to, func(p *peer) error {
@@ -41,6 +44,27 @@ func (d *Destination) Resolve(r *host.Round, to data.Hash, done func(r *host.Rou
 	case err != nil:
 		done(r, err)
 	case start:
+		d.lookUp(r, to)
+	}
+}
+
+// reviewAfter is how long a peer may say nothing before its LeaseSet is looked
+// up again when somebody wants to begin a conversation with it.
+const reviewAfter = time.Minute
+
+// review looks a LeaseSet up again beside its use: a peer that was not heard
+// of for a while may have begun anew, with other tunnels and keys, and the
+// second try to connect then reaches it.
+func (d *Destination) review(r *host.Round, to data.Hash) {
+	d.mu.Lock()
+	p := d.peers.byHash[to]
+	due := p != nil && !p.looking && !d.closed &&
+		r.Now.Sub(p.heardAt) > reviewAfter && r.Now.Sub(p.refreshed) > reviewAfter
+	if due {
+		p.looking = true
+	}
+	d.mu.Unlock()
+	if due {
 		d.lookUp(r, to)
 	}
 }

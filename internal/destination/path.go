@@ -116,7 +116,9 @@ func (p *peer) sending(now time.Time) (vain bool) {
 }
 
 // heard notes a sign of life.
-func (p *peer) heard() { p.unanswered, p.silences = time.Time{}, 0 }
+func (p *peer) heard(now time.Time) {
+	p.heardAt, p.unanswered, p.silences = now, time.Time{}, 0
+}
 
 // outdated reports whether the peer's LeaseSet is to be looked up again, given
 // those of its leases that are usable.

@@ -47,6 +47,7 @@ type peer struct {
 	out    *pool.Outbound // the pair in use
 	lease  data.Lease
 
+	heardAt    time.Time // when it last said anything
 	unanswered time.Time // since when it was sent something and said nothing
 	silences   int       // how many pairs were in vain since
 	// proof is the delivery, sent at askedAt through the pair in use, whose
