@@ -26,9 +26,12 @@ const (
 	// A peer's LeaseSet is looked up again so long before its last lease ends,
 	// and when so many pairs were in vain: it may have begun anew, with others.
 	refreshBefore   = 60 * time.Second
-	refreshSilences = 2
-	// refreshEvery is how often, and refreshSlow how often in the end when the
-	// peer only stays silent: some just never answer.
+	refreshSilences = 1
+	// refreshOften is how many such lookups follow at the pace of the silences:
+	// what has begun anew takes a while to be found.
+	refreshOften = 4
+	// refreshEvery is how often before the last lease ends, and refreshSlow how
+	// often in the end when the peer only stays silent: some never answer.
 	refreshEvery = 10 * time.Second
 	refreshSlow  = 5 * time.Minute
 )
@@ -130,7 +133,7 @@ func (p *peer) outdated(now time.Time, leases []data.Lease) bool {
 	if p.silences < refreshSilences {
 		return false
 	}
-	return since > min(refreshEvery<<min(p.silences-refreshSilences, 8), refreshSlow)
+	return since > min(silence<<min(max(p.silences-refreshOften, 0), 8), refreshSlow)
 }
 
 // anotherOutbound picks an outbound tunnel, not the one there was if there is

@@ -329,7 +329,7 @@ func TestFailedSendIsLikeALoss(t *testing.T) {
 	client := &user{out: []byte("hi"), finish: true}
 	b.serve(t, func() *user { return &user{out: []byte("hello"), finish: true} })
 	client.open(t, a, b)
-	w.Run(5 * time.Second)
+	w.Run(4 * time.Second)
 	broken = false
 	w.Run(10 * time.Second)
 	if string(client.got) != "hello" {

@@ -104,7 +104,7 @@ type roundTrip struct {
 }
 
 const (
-	initialRTO = 9 * time.Second
+	initialRTO = 5 * time.Second
 	minRTO     = 100 * time.Millisecond
 	maxRTO     = 45 * time.Second
 	// leastLife is how long a shortest round trip stands: tunnels change.
