@@ -43,10 +43,23 @@ func (b *Builder) request(r *host.Round, p *Pool, d build.Direction) {
 	}
 }
 
+// otherGateways is how often another reply tunnel is drawn when its gateway is
+// the last hop of the tunnel to be built.
+const otherGateways = 4
+
 // requestOutbound sends the request to the first hop. The answer comes back
 // through an inbound tunnel, in garlic under a key that is known beforehand.
 func (b *Builder) requestOutbound(r *host.Round, f *flight) {
 	back, ok := f.pool.replyRoute(r.Now)
+	for i := 0; ok && i < otherGateways; i++ {
+		// A last hop that is the gateway too would see both ends of the
+		// answer's way, and i2pd 2.45 keeps such an answer until the tunnel has
+		// something else to carry.
+		if gateway, _ := back.Gateway(); gateway != f.hops[len(f.hops)-1].Hash {
+			break
+		}
+		back, ok = f.pool.replyRoute(r.Now)
+	}
 	if !ok {
 		b.fail(r, f, CauseNoRoute)
 		return
