@@ -77,7 +77,12 @@ func (s *Sessions) expire(now time.Time, p *peer) {
 		return old
 	})
 	p.incoming = slices.DeleteFunc(p.incoming, func(in *incoming) bool {
-		old := now.Sub(in.received) > openingLife
+		// Beside a session the peer may use what we proposed much later.
+		life := openingLife
+		if len(p.sessions) > 0 {
+			life = receiveLife
+		}
+		old := now.Sub(in.received) > life
 		if old {
 			s.dropProposed(in)
 		}

@@ -179,11 +179,11 @@ func (s *Sessions) nextKey(now time.Time, session *session, set *receiveSet, k *
 	s.extend(session.peer, next)
 }
 
-// confirm takes the session that the peer chose out of those our replies
-// proposed, and drops the others.
+// confirm takes the session that the peer chose out of those our replies to
+// one New Session proposed.
 func (s *Sessions) confirm(session *session, o *Opened) {
 	p := session.peer
-	s.dropIncoming(p, session)
+	s.conclude(p, session)
 	s.establish(session)
 	o.Acked = p.proved(o.Acked, func(t *tracked) bool { return t.session == session && !t.acked })
 }

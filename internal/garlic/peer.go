@@ -34,7 +34,7 @@ type peer struct {
 }
 
 const (
-	maxSessions  = 3  // with one peer
+	maxSessions  = 16 // with one peer: browsers open several connections at once
 	maxOpenings  = 16 // with one peer
 	maxIncoming  = 16 // with one peer
 	maxTracked   = 64 // with one peer

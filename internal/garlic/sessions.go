@@ -1,6 +1,7 @@
 package garlic
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -181,7 +182,10 @@ func (s *Sessions) forget(p *peer) {
 	for _, o := range p.openings {
 		s.tags.drop(o.replies)
 	}
-	s.dropIncoming(p, nil)
+	for _, in := range p.incoming {
+		s.dropProposed(in)
+	}
+	p.incoming, p.fresh = nil, nil
 	for _, t := range p.tracked {
 		s.lost = append(s.lost, Lost{p.remote, t.handle})
 	}
@@ -196,29 +200,39 @@ func (s *Sessions) dropSession(session *session) {
 	s.tags.drop(session.receive.previous)
 }
 
-// dropIncoming drops the New Sessions of p and what our replies proposed,
-// except the one the peer took.
-func (s *Sessions) dropIncoming(p *peer, taken *session) {
-	for _, in := range p.incoming {
-		for _, proposed := range in.sessions {
+// conclude ends the New Session that taken was proposed in reply to, with the
+// other proposals. Other New Sessions of the peer stay: i2pd makes one for each
+// stream it opens before our first reply is there, and goes on using several
+// of them.
+func (s *Sessions) conclude(p *peer, taken *session) {
+	i := slices.IndexFunc(p.incoming, func(in *incoming) bool { return slices.Contains(in.sessions, taken) })
+	if i >= 0 {
+		for _, proposed := range p.incoming[i].sessions {
 			if proposed != taken {
 				s.dropSession(proposed)
 			}
 		}
+		p.incoming = slices.Delete(p.incoming, i, i+1)
 	}
-	p.incoming, p.fresh = nil, nil
+	p.fresh = nil
 }
 
-// establish makes session the one that is sent on.
+// establish makes session the one that is sent on. Of too many, the one not
+// heard of for longest goes.
 func (s *Sessions) establish(session *session) {
 	p := session.peer
-	p.sessions = append(p.sessions, nil)
-	copy(p.sessions[1:], p.sessions)
-	p.sessions[0] = session
-	if len(p.sessions) > maxSessions {
-		s.dropSession(p.sessions[maxSessions])
-		p.sessions = p.sessions[:maxSessions]
+	p.sessions = slices.Insert(p.sessions, 0, session)
+	if len(p.sessions) <= maxSessions {
+		return
 	}
+	quietest := 1
+	for i := 2; i < len(p.sessions); i++ {
+		if p.sessions[i].heard.Before(p.sessions[quietest].heard) {
+			quietest = i
+		}
+	}
+	s.dropSession(p.sessions[quietest])
+	p.sessions = slices.Delete(p.sessions, quietest, quietest+1)
 }
 
 // newSession makes a session of p from the keys of a reply. alice tells that

@@ -462,12 +462,51 @@ func TestSessionTheOtherSideLostAtOnceIsReplacedSoon(t *testing.T) {
 
 func TestOldSessionsOfAPeerAreBounded(t *testing.T) {
 	alice, bob := twoSides(t)
-	for range 10 {
+	for range 40 {
 		meet(start, alice, bob)
 		alice.restart()
 	}
-	if _, tags := bob.Len(); tags > 3*(24+2) {
+	if _, tags := bob.Len(); tags > 16*(24+2) {
 		t.Errorf("%d tags", tags)
+	}
+}
+
+// TestAPeerMayGoOnWithSeveralSessions: i2pd makes a session for each stream it
+// opens before the first reply is there, and uses them side by side.
+func TestAPeerMayGoOnWithSeveralSessions(t *testing.T) {
+	const streams = 6
+	keys, bobKeys := x25519.Generate(), x25519.Generate()
+	bob := garlic.New(garlic.Config{}, bobKeys)
+	open := func(to *garlic.Sessions, b []byte) {
+		t.Helper()
+		var o garlic.Opened
+		if err := to.Open(start, b, &o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seal := func(from *garlic.Sessions, to x25519.PublicKey) []byte {
+		t.Helper()
+		b, err := from.Seal(nil, start, to, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	var alice [streams]*garlic.Sessions
+	var replies [streams][]byte
+	for i := range alice {
+		alice[i] = garlic.New(garlic.Config{}, keys)
+		open(bob, seal(alice[i], bobKeys.Public))
+		replies[i] = seal(bob, keys.Public)
+	}
+	for round := range 3 {
+		for i := range alice {
+			a := alice[streams-1-i] // the first to be replied to confirms last
+			if round == 0 {
+				open(a, replies[streams-1-i])
+			}
+			open(bob, seal(a, bobKeys.Public))
+		}
 	}
 }
 
