@@ -15,8 +15,8 @@ import (
 
 // Where the client tunnels of the newcomer listen.
 const (
-	endsPort   = 4481
-	middlePort = 4482
+	shortPort = 4481
+	longPort  = 4482
 )
 
 // tunnelLoad is more than the payload of a tunnel message, in bytes.
@@ -77,20 +77,21 @@ func testTransit(t *testing.T, n *testNet) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, last := n.i2pds[0].info.Hash(), n.i2pds[1].info.Hash()
-	// i2pd 2.45.1 keeps back the answer to an outbound build when the endpoint
-	// is the gateway of the way back too, so the paths of the second tunnel
-	// end at different routers.
+	// We are next to the newcomer, because i2pd may send one way back what it
+	// has built the other way. And we are the endpoint, because as such i2pd
+	// 2.45.1 keeps back the answer to a build if it is the gateway of the way
+	// back as well.
+	second, third := n.i2pds[0].info.Hash(), n.i2pds[1].info.Hash()
 	_, err = n.join(newcomer,
-		i2pdTunnel{name: "ends", port: endsPort, destination: n.site, inbound: 1, outbound: 1, peers: []data.Hash{us.Hash()}},
-		i2pdTunnel{name: "middle", port: middlePort, destination: n.site, inbound: 3, outbound: 1, peers: []data.Hash{first, us.Hash(), last}})
+		i2pdTunnel{name: "short", port: shortPort, destination: n.site, inbound: 1, outbound: 1, peers: []data.Hash{us.Hash()}},
+		i2pdTunnel{name: "long", port: longPort, destination: n.site, inbound: 3, outbound: 1, peers: []data.Hash{us.Hash(), second, third}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, role := range []struct {
 		name string
 		port int
-	}{{"EndpointAndGateway", endsPort}, {"Participant", middlePort}} {
+	}{{"OneHop", shortPort}, {"ThreeHops", longPort}} {
 		t.Run(role.name, func(t *testing.T) {
 			before, err := n.allium.status()
 			if err != nil {
@@ -106,6 +107,9 @@ func testTransit(t *testing.T, n *testNet) {
 			if carried < bodySize/tunnelLoad {
 				t.Errorf("we carried %d messages, too few for a body of %d bytes", carried, bodySize)
 			}
+			if after.Transit.Participants == 0 {
+				t.Error("we are no participant of any tunnel")
+			}
 			if after.Peers.Accepted == 0 {
 				t.Error("no i2pd has dialled us")
 			}
@@ -113,9 +117,9 @@ func testTransit(t *testing.T, n *testNet) {
 	}
 }
 
-// testNetDb asks the floodfills for Allium's RouterInfo, which all must have as
-// new as it was published. Then it stores that of a router they have never met
-// at each, gets it back, and has them send something there, for which they
+// testNetDb asks the floodfills for Allium's RouterInfo: all must have it, and
+// some as new as Allium has it. Then it stores that of a router they have never
+// met at each, gets it back, and has them send something there, for which they
 // must dial it.
 func testNetDb(t *testing.T, n *testNet) {
 	us, err := n.allium.routerInfo()
@@ -127,12 +131,20 @@ func testNetDb(t *testing.T, n *testNet) {
 		infos = append(infos, r.info)
 	}
 	asking := newProbe(t, address(asker), infos...)
+	newest := 0
 	for _, ri := range infos {
 		asking.look(t, ri.Hash(), us.Hash(), asking.info.Hash())
 		asking.await(t, ri.Hash().Short()+" gives our RouterInfo", func(m i2np.Message) bool {
 			got := found(m, us.Hash())
-			return got != nil && !got.Published().Before(us.Published())
+			if got != nil && bytes.Equal(got.Bytes(), us.Bytes()) {
+				newest++
+			}
+			return got != nil
 		})
+	}
+	t.Logf("%d floodfills have our newest RouterInfo", newest)
+	if newest == 0 {
+		t.Error("no floodfill has our newest RouterInfo")
 	}
 	silent := newProbe(t, address(listener))
 	for _, ri := range infos {

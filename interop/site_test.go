@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -28,6 +30,9 @@ const (
 	// router has published a moment ago may not be everywhere yet.
 	pageLimit = 90 * time.Second
 	tryLimit  = 30 * time.Second
+	// connections is how many ask for the page at once. A router makes several
+	// sessions with the site then, and must not lose track of them.
+	connections = 4
 	// bodySize is the size of the body that is fetched after the page: some
 	// hundreds of tunnel messages, many of them fragments.
 	bodySize = 300_000
@@ -95,27 +100,54 @@ func words(page []byte) string {
 	return text[max(0, len(text)-200):]
 }
 
-// visit fetches page and body of a site, trying again until they come. What
-// comes must be right.
+// visit fetches the page of a site over some connections at once, as browsers
+// do, and then its body. It tries again until they come; what comes must be
+// right.
 func visit(t *testing.T, proxy, base, site string) {
 	t.Helper()
+	var visits [connections]outcome
+	var visiting sync.WaitGroup
+	for i := range visits {
+		visiting.Go(func() { visits[i] = insist(proxy, base+"/", []byte(greeting(site))) })
+	}
+	visiting.Wait()
+	for _, o := range visits {
+		o.check(t, "page")
+	}
+	insist(proxy, base+"/body", body(site)).check(t, "body")
+}
+
+// outcome is what came of asking for a page.
+type outcome struct {
+	tries int
+	took  time.Duration // all tries
+	last  time.Duration // the last try
+	err   error
+}
+
+func (o outcome) check(t *testing.T, what string) {
+	t.Helper()
+	if o.err != nil {
+		t.Fatalf("%s: %d tries in %v: %v", what, o.tries, o.took.Round(time.Millisecond), o.err)
+	}
+	t.Logf("%s: after %v, try %d took %v", what, o.took.Round(time.Millisecond), o.tries, o.last.Round(time.Millisecond))
+}
+
+var errDamaged = errors.New("not what was sent")
+
+// insist asks for a page until it comes.
+func insist(proxy, page string, want []byte) (o outcome) {
 	c := browser(proxy)
-	for _, page := range []struct {
-		path string
-		want []byte
-	}{{"/", []byte(greeting(site))}, {"/body", body(site)}} {
-		tries := 0
-		eventually(t, "page "+page.path, pageLimit, func() (bool, string) {
-			tries++
-			begin := time.Now()
-			got, err := fetch(c, base+page.path)
-			if err != nil {
-				return false, fmt.Sprintf("try %d: %v", tries, err)
-			}
-			if !bytes.Equal(got, page.want) {
-				t.Fatalf("%s: %d bytes that are not the %d expected: %.60q", page.path, len(got), len(page.want), got)
-			}
-			return true, fmt.Sprintf("%d bytes in %v at try %d", len(got), time.Since(begin).Round(time.Millisecond), tries)
-		})
+	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		tried := time.Now()
+		got, err := fetch(c, page)
+		o.tries, o.took, o.last, o.err = o.tries+1, time.Since(began), time.Since(tried), err
+		if err == nil && !bytes.Equal(got, want) {
+			o.err = fmt.Errorf("%w: %d bytes and not %d: %.60q", errDamaged, len(got), len(want), got)
+			return o
+		}
+		if err == nil || o.took > pageLimit {
+			return o
+		}
 	}
 }
