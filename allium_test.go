@@ -31,7 +31,10 @@ func smallNetwork(t *testing.T, routers int, dirs ...string) []*allium.Router {
 	var all []*allium.Router
 	for i := range routers {
 		cfg := allium.Config{Settings: privateSettings()}
-		cfg.Settings.Floodfill = i < 2
+		cfg.Settings.Floodfill = allium.FloodfillOff
+		if i < 2 {
+			cfg.Settings.Floodfill = allium.FloodfillOn
+		}
 		if i < len(dirs) {
 			cfg.Dir = dirs[i]
 		}

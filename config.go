@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"allium/internal/netdb"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/router"
 	"allium/internal/setting"
 	"allium/internal/transport"
@@ -34,7 +35,7 @@ type Settings struct {
 	Listen     []netip.AddrPort  `help:"Addresses and ports to accept other routers on, such as 192.0.2.1:12345. Connections to others are made from these addresses. Empty for all IPv4 addresses and a port that is chosen once." restart:"true"`
 	Publish    bool              `default:"true" help:"Publish the addresses, so that other routers connect to this one." restart:"true"`
 	Hosts      []netip.Addr      `help:"Addresses to publish instead of those listened on, at most one IPv4 and one IPv6 address, such as that of a gateway which forwards the port." restart:"true"`
-	Floodfill  bool              `default:"false" help:"Keep a part of the network database for others." restart:"true"`
+	Floodfill  FloodfillRole     `default:"auto" choices:"auto,on,off" help:"Whether to be a floodfill, which keeps a part of the network database for others. auto is one while the router is reachable, fast, well connected and not congested, and has been so for two hours; a small private network needs some routers that are set to on." restart:"true"`
 	MinVersion string            `default:"0.9.58" help:"The oldest router.version to know of and to build tunnels through. Empty for any." restart:"true"`
 	Share      setting.Bandwidth `default:"512 KB/s" min:"0" help:"Bandwidth lent to others, each way. It decides the class the router announces." restart:"true"`
 	LimitIn    setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of all traffic inwards. 0 for no limit." restart:"true"`
@@ -47,6 +48,16 @@ type Settings struct {
 	Exploratory ExploratoryConfig `help:"The router's own tunnels, for looking things up." restart:"true"`
 	Tunnels     TunnelConfig      `help:"Tunnels of a destination that does not say otherwise." restart:"true"`
 }
+
+// FloodfillRole says whether to be a floodfill.
+type FloodfillRole = floodfill.Role
+
+// The roles.
+const (
+	FloodfillAuto = floodfill.Auto
+	FloodfillOn   = floodfill.On
+	FloodfillOff  = floodfill.Off
+)
 
 // TunnelConfig is how many tunnels of which length a Destination has.
 type TunnelConfig = pool.Config

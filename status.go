@@ -13,10 +13,12 @@ import (
 
 // Status is a snapshot of a router, in plain values that make good JSON.
 type Status struct {
-	Router    string  `json:"router"` // its hash
-	Network   int     `json:"network"`
-	Floodfill bool    `json:"floodfill"`
-	UptimeS   float64 `json:"uptime_s"`
+	Router    string `json:"router"` // its hash
+	Network   int    `json:"network"`
+	Floodfill bool   `json:"floodfill"`
+	// FloodfillWhy is why it is one, or is none, in words.
+	FloodfillWhy string  `json:"floodfill_why"`
+	UptimeS      float64 `json:"uptime_s"`
 	// Ready tells that the router has tunnels of its own both ways.
 	Ready      bool            `json:"ready"`
 	ClockSkewS float64         `json:"clock_skew_s"` // the median of peers' clocks against ours
@@ -164,7 +166,8 @@ func (r *Router) Status() Status {
 	in := r.rt.Status(r.host.Now())
 	s := Status{
 		Router: in.Router.String(), Network: int(in.NetID), Floodfill: in.Floodfill,
-		UptimeS: in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
+		FloodfillWhy: in.FloodfillWhy,
+		UptimeS:      in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
 		Known:     Known(in.Known),
 		Peers:     Peers(in.Transport),
 		Builds:    Builds{UnderWay: in.Building, Causes: map[string]int{}},

@@ -36,7 +36,7 @@ const private = `
 [router]
 network = 98
 private = true
-floodfill = true
+floodfill = "on"
 min_version = ""
 listen = ["127.0.0.1:0"]
 [router.exploratory]

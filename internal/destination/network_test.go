@@ -10,6 +10,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/destination"
 	"allium/internal/host"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/router"
 	"allium/internal/setting"
 	"allium/internal/signature"
@@ -63,7 +64,10 @@ func (x *node) start() {
 	setting.Defaults(&cfg.Transport.NTCP2)
 	cfg.NetID = 77
 	cfg.Private = true
-	cfg.Floodfill = x.floodfill
+	cfg.Floodfill = floodfill.Off
+	if x.floodfill {
+		cfg.Floodfill = floodfill.On
+	}
 	cfg.Share = 1e6
 	cfg.Transport.Publish = true
 	cfg.Transport.MaxSessions = 100

@@ -2,6 +2,7 @@ package router
 
 import (
 	"allium/internal/netdb"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/setting"
 	"allium/internal/transport"
 	"allium/internal/tunnel/pool"
@@ -16,8 +17,8 @@ type Config struct {
 	// Private is a network of one's own: private addresses are used, and
 	// routers of one subnet may share a tunnel.
 	Private bool
-	// Floodfill keeps a part of the network database for others.
-	Floodfill bool
+	// Floodfill is whether to keep a part of the network database for others.
+	Floodfill floodfill.Role
 	// MinVersion is the oldest router.version used for anything, such as
 	// 0.9.58. Empty for any.
 	MinVersion string

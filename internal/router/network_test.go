@@ -10,6 +10,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/random"
 	"allium/internal/router"
 	"allium/internal/setting"
@@ -63,11 +64,19 @@ func (n *node) start() *node {
 	return n
 }
 
+// role is that of a router that is a floodfill, or is none, from the start.
+func role(is bool) floodfill.Role {
+	if is {
+		return floodfill.On
+	}
+	return floodfill.Off
+}
+
 // start starts a router, a floodfill or not.
-func start(t testing.TB, w *sim.World, address string, floodfill bool) *node {
+func start(t testing.TB, w *sim.World, address string, isFloodfill bool) *node {
 	t.Helper()
 	n := prepare(t, w, address)
-	n.cfg.Floodfill = floodfill
+	n.cfg.Floodfill = role(isFloodfill)
 	return n.start()
 }
 

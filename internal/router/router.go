@@ -81,6 +81,7 @@ type Router struct {
 	selector  *pool.Selector
 	transit   *transit.Transit
 	queries   *query.Queries
+	duty      *floodfill.Duty
 	floodfill *floodfill.Floodfill
 	explore   *Context       // the router's own
 	seen      *replay.Filter // of what came directly
@@ -110,6 +111,7 @@ func New(cfg Config, h host.Host, s store.Store, log *slog.Logger, changed func(
 		garlics:    replay.New(garlicLife, messages),
 		garlicRate: rate.NewLimiter(garlicPerSecond, 2*garlicPerSecond),
 		waiting:    waiting{messages: make(map[data.Hash][]waitingMessage)},
+		duty:       floodfill.NewDuty(cfg.Floodfill),
 	}
 	var err error
 	if rt.id, err = loadIdentity(s); err != nil {
@@ -198,6 +200,7 @@ func (rt *Router) start(r *host.Round) {
 	rt.queries.Start(r, rt.explore.query)
 	rt.after(publishFirst, rt.publish)
 	rt.after(keepEvery, rt.keep)
+	rt.reviewLater(r)
 }
 
 // keep drops what has expired and has the rest written.

@@ -13,6 +13,7 @@ import (
 	"allium/internal/garlic"
 	"allium/internal/host"
 	"allium/internal/i2np"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/router"
 	"allium/internal/sim"
 	"allium/internal/store"
@@ -122,7 +123,7 @@ func TestFaultsOfOurRouterInfoAreLoggedOnce(t *testing.T) {
 	for _, x := range []*node{ff, n} {
 		x.cfg.Private = false
 	}
-	ff.cfg.Floodfill = true
+	ff.cfg.Floodfill = floodfill.On
 	ff.start()
 	n.cfg.Transport.Listen = append(n.cfg.Transport.Listen, portOf(n, 12346)) // others see only one
 	var log bytes.Buffer

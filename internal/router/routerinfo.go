@@ -39,6 +39,7 @@ type ownInfo struct {
 
 	mu        sync.Mutex
 	current   *data.RouterInfo
+	outdated  bool // it is to be signed anew
 	addresses []data.RouterAddress
 	faults    string // what was last found wrong with it
 }
@@ -57,7 +58,7 @@ func (o *ownInfo) begin(now time.Time, addresses []data.RouterAddress) error {
 func (o *ownInfo) get(now time.Time) *data.RouterInfo {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.current != nil {
+	if o.current != nil && !o.outdated {
 		if age := now.Sub(o.current.Published()); age > -resignAhead && age < resignAfter {
 			return o.current
 		}
@@ -69,7 +70,7 @@ func (o *ownInfo) get(now time.Time) *data.RouterInfo {
 		o.rt.log.Error("cannot sign our RouterInfo", "err", err)
 		return o.current
 	}
-	o.current = ri
+	o.current, o.outdated = ri, false
 	return ri
 }
 
@@ -81,12 +82,22 @@ func (o *ownInfo) reachable() bool {
 	})
 }
 
-// floodfill tells that we keep a part of the network database: we want to, and
-// can be reached.
-func (o *ownInfo) floodfill() bool {
+func (o *ownInfo) isReachable() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.rt.cfg.Floodfill && o.reachable()
+	return o.reachable()
+}
+
+// floodfill tells that we keep a part of the network database: it is our duty,
+// and we can be reached.
+func (o *ownInfo) floodfill() bool { return o.rt.duty.Active() && o.isReachable() }
+
+// renew has our RouterInfo signed anew the next time it is asked for: what it
+// says has changed.
+func (o *ownInfo) renew() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.outdated = true
 }
 
 // sign makes our RouterInfo. The lock is held.
@@ -95,7 +106,7 @@ func (o *ownInfo) sign(now time.Time) (*data.RouterInfo, error) {
 	reachable := o.reachable()
 	caps := data.Capabilities{
 		Bandwidth:   data.BandwidthClass(int(cfg.Share)),
-		Floodfill:   cfg.Floodfill && reachable,
+		Floodfill:   o.rt.duty.Active() && reachable,
 		Reachable:   reachable,
 		Unreachable: !reachable,
 	}

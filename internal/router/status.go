@@ -17,7 +17,9 @@ type Status struct {
 	Router    data.Hash
 	NetID     uint8
 	Floodfill bool
-	Uptime    time.Duration
+	// FloodfillWhy is why it is one, or is none, in words.
+	FloodfillWhy string
+	Uptime       time.Duration
 	// Ready tells that the router has tunnels of its own, in and out.
 	Ready     bool
 	ClockSkew time.Duration // of the median of peers
@@ -48,7 +50,7 @@ func (rt *Router) Status(now time.Time) Status {
 	s := Status{
 		Router:    rt.hash,
 		NetID:     rt.cfg.NetID,
-		Floodfill: rt.own.floodfill(),
+		Floodfill: rt.own.floodfill(), FloodfillWhy: rt.duty.Reason(),
 		Uptime:    now.Sub(rt.started),
 		Transport: rt.transport.Stats(),
 		Building:  rt.builder.Building(),

@@ -11,6 +11,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/destination"
 	"allium/internal/host"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/router"
 	"allium/internal/setting"
 	"allium/internal/signature"
@@ -51,7 +52,10 @@ func newRouterNet(t testing.TB, w *sim.World, routers, floodfills int) *routerNe
 		setting.Defaults(&cfg.Transport.NTCP2)
 		cfg.NetID = 77
 		cfg.Private = true
-		cfg.Floodfill = i < floodfills
+		cfg.Floodfill = floodfill.Off
+		if i < floodfills {
+			cfg.Floodfill = floodfill.On
+		}
 		cfg.Share = 10e6
 		cfg.Transport.Publish = true
 		cfg.Transport.MaxSessions = 1000

@@ -117,7 +117,10 @@ func (n *Network) startRouters(ctx context.Context) error {
 		s.Private = true
 		s.MinVersion = ""
 		s.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-		s.Floodfill = i < max(minFloodfills, min(maxFloodfills, (n.cfg.Routers+1)/2))
+		s.Floodfill = allium.FloodfillOff
+		if i < max(minFloodfills, min(maxFloodfills, (n.cfg.Routers+1)/2)) {
+			s.Floodfill = allium.FloodfillOn
+		}
 		s.Share = 100e6
 		length := min(2, n.cfg.Hops)
 		s.Exploratory.Inbound.Length, s.Exploratory.Outbound.Length = length, length

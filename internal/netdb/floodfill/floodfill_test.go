@@ -370,30 +370,6 @@ func TestOthersTakeRouterInfosAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestRoleFollowsItsConditions(t *testing.T) {
-	good := floodfill.Standing{Uptime: 3 * time.Hour, Share: 200_000, Reachable: true}
-	for i, c := range []struct {
-		role floodfill.Role
-		edit func(*floodfill.Standing)
-		want bool
-	}{
-		{"", func(*floodfill.Standing) {}, true},
-		{floodfill.Auto, func(s *floodfill.Standing) { s.Uptime = time.Hour }, false},
-		{floodfill.Auto, func(s *floodfill.Standing) { s.Share = 64_000 }, false},
-		{floodfill.Auto, func(s *floodfill.Standing) { s.Reachable = false }, false},
-		{floodfill.Auto, func(s *floodfill.Standing) { s.Congested = true }, false},
-		{floodfill.On, func(s *floodfill.Standing) { *s = floodfill.Standing{} }, true},
-		{floodfill.On, func(s *floodfill.Standing) { s.Hidden = true }, false},
-		{floodfill.Off, func(*floodfill.Standing) {}, false},
-	} {
-		s := good
-		c.edit(&s)
-		if got := (floodfill.Config{Role: c.role}).Wants(s); got != c.want {
-			t.Errorf("%d: %v", i, got)
-		}
-	}
-}
-
 func FuzzStore(f *testing.F) {
 	b := newBench(f)
 	b.know(4, "XfR")
