@@ -29,6 +29,7 @@ var layers = map[string]int{
 	"internal/destination": 80,
 	"internal/streaming":   80,
 	"internal/datagram":    80,
+	"internal/nettime":     80,
 
 	"internal/router":          70,
 	"internal/netdb/query":     60,

@@ -17,6 +17,7 @@ import (
 	"allium/internal/host"
 	"allium/internal/naming"
 	"allium/internal/netdb"
+	"allium/internal/nettime"
 	"allium/internal/random"
 	"allium/internal/router"
 	"allium/internal/store"
@@ -39,6 +40,7 @@ type Router struct {
 	store store.Store
 	rt    *router.Router
 	book  *naming.Book
+	clock *nettime.Clock
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -107,6 +109,7 @@ func (r *Router) start() (err error) {
 		return err
 	}
 	r.changed(nil, r.rt.RouterInfo(r.host.Now()))
+	r.keepTime()
 	return nil
 }
 
@@ -212,6 +215,7 @@ func (r *Router) Close() error {
 	for _, s := range open {
 		_ = s.Close()
 	}
+	r.clock.Close()
 	r.rt.Close()
 	r.writing.Wait()
 	return errors.Join(r.host.Close(), r.store.Close())

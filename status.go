@@ -22,6 +22,7 @@ type Status struct {
 	// Ready tells that the router has tunnels of its own both ways.
 	Ready      bool            `json:"ready"`
 	ClockSkewS float64         `json:"clock_skew_s"` // the median of peers' clocks against ours
+	Clock      Clock           `json:"clock"`
 	Known      Known           `json:"known"`
 	Peers      Peers           `json:"peers"`
 	Builds     Builds          `json:"builds"`
@@ -168,6 +169,7 @@ func (r *Router) Status() Status {
 		Router: in.Router.String(), Network: int(in.NetID), Floodfill: in.Floodfill,
 		FloodfillWhy: in.FloodfillWhy,
 		UptimeS:      in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
+		Clock:     clockStatus(r.clock.Status()),
 		Known:     Known(in.Known),
 		Peers:     Peers(in.Transport),
 		Builds:    Builds{UnderWay: in.Building, Causes: map[string]int{}},

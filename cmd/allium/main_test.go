@@ -79,9 +79,9 @@ func TestMistakesExitWithTwoAndAPlainSentence(t *testing.T) {
 	at := taken.Addr().String()
 	dir := t.TempDir()
 	file := write(t, "a-file", "not a directory")
-	quiet := "[http_proxy]\nenabled = false\n[status]\nenabled = false\n[router]\n"
+	quiet := "[http_proxy]\nenabled = false\n[status]\nenabled = false\n[router]\nnetwork = 97\nprivate = true\n"
 	inUse := write(t, "in-use.toml", quiet+"listen = [\""+at+"\"]\n")
-	proxyInUse := write(t, "proxy.toml", "[router]\nlisten = [\"127.0.0.1:0\"]\n[http_proxy]\nlisten = \""+at+"\"\n")
+	proxyInUse := write(t, "proxy.toml", "[router]\nnetwork = 97\nprivate = true\nlisten = [\"127.0.0.1:0\"]\n[http_proxy]\nlisten = \""+at+"\"\n")
 	notOurs := write(t, "not-ours.toml", quiet+"listen = [\"192.0.2.1:12345\"]\n")
 	loopback := write(t, "loopback.toml", quiet+"listen = [\"127.0.0.1:0\"]\n")
 	wrong := write(t, "wrong.toml", "[router]\nnetwork = 1\nspeed = 9\n")

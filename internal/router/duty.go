@@ -44,7 +44,7 @@ func (rt *Router) review(r *host.Round) {
 func (rt *Router) standing(now time.Time) floodfill.Standing {
 	skew, _ := rt.transport.ClockSkew()
 	return floodfill.Standing{
-		Uptime:    now.Sub(rt.started),
+		Uptime:    rt.uptime(now),
 		Share:     int(rt.cfg.Share),
 		Reachable: rt.own.isReachable(),
 		Congested: !rt.cfg.Transit.Accept || rt.transit.Stats().Pressure >= congested,

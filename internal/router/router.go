@@ -69,7 +69,6 @@ type Router struct {
 	hash    data.Hash
 	own     *ownInfo
 	changed func(r *host.Round, ri *data.RouterInfo)
-	started time.Time
 
 	limiter   *bandwidth.Limiter
 	db        *netdb.DB
@@ -93,6 +92,7 @@ type Router struct {
 	counts     counts
 
 	mu       sync.Mutex
+	started  time.Time
 	closed   bool
 	timers   map[int]host.Timer
 	nextID   int

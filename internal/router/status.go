@@ -51,7 +51,7 @@ func (rt *Router) Status(now time.Time) Status {
 		Router:    rt.hash,
 		NetID:     rt.cfg.NetID,
 		Floodfill: rt.own.floodfill(), FloodfillWhy: rt.duty.Reason(),
-		Uptime:    now.Sub(rt.started),
+		Uptime:    rt.uptime(now),
 		Transport: rt.transport.Stats(),
 		Building:  rt.builder.Building(),
 		Queries:   rt.queries.Status(),

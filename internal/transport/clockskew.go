@@ -55,7 +55,18 @@ func (t *Transport) ClockSkew() (ahead time.Duration, peers int) {
 	return t.skews.median(t.h.Now())
 }
 
-func (s *skews) median(now time.Time) (time.Duration, int) {
+// ClockSkews are what ClockSkew is the median of, in order: how far each peer's
+// clock was ahead of ours.
+func (t *Transport) ClockSkews() []time.Duration { return t.skews.sorted(t.h.Now()) }
+
+// ClockStepped tells that our clock has been moved by so much: what was ahead of
+// it is less so now.
+func (t *Transport) ClockStepped(by time.Duration) { t.skews.shift(by) }
+
+// ForgetClockSkews tells that our clock is another one.
+func (t *Transport) ForgetClockSkews() { t.skews.forget() }
+
+func (s *skews) sorted(now time.Time) []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var sorted []time.Duration
@@ -64,10 +75,30 @@ func (s *skews) median(now time.Time) (time.Duration, int) {
 			sorted = append(sorted, k.ahead)
 		}
 	}
+	slices.Sort(sorted)
+	return sorted
+}
+
+func (s *skews) median(now time.Time) (time.Duration, int) {
+	sorted := s.sorted(now)
 	n := len(sorted)
 	if n == 0 {
 		return 0, 0
 	}
-	slices.Sort(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2, n
+}
+
+func (s *skews) shift(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		s.all[i].ahead -= by
+		s.all[i].at = s.all[i].at.Add(by)
+	}
+}
+
+func (s *skews) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = nil
 }

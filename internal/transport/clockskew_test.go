@@ -58,3 +58,26 @@ func TestOneNetworkCannotTellTheTime(t *testing.T) {
 		t.Errorf("%v of %d", d, n)
 	}
 }
+
+// TestSkewsFollowOurClock moves it as its keeper does.
+func TestSkewsFollowOurClock(t *testing.T) {
+	w := sim.New(t, 1, sim.Config{})
+	a := simNodes(t, w, 1)[0]
+	for i, skew := range []time.Duration{20, 30, 40} {
+		p := simNode(t, w, a.known, fmt.Sprintf("10.0.1.%d", i+1), nil)
+		p.h.(*sim.Host).Skew(skew * time.Second)
+		join(t, w, a, p)
+	}
+	a.h.(*sim.Host).Skew(2 * time.Hour)
+	a.tr.ClockStepped(2 * time.Hour)
+	all := a.tr.ClockSkews()
+	for i, want := range []time.Duration{20, 30, 40} {
+		if len(all) != 3 || (all[i]-want*time.Second+2*time.Hour).Abs() > time.Second {
+			t.Fatalf("skews %v", all)
+		}
+	}
+	a.tr.ForgetClockSkews()
+	if all := a.tr.ClockSkews(); len(all) != 0 {
+		t.Errorf("skews %v", all)
+	}
+}

@@ -1,0 +1,81 @@
+package allium
+
+import (
+	"net"
+	"time"
+
+	"allium/internal/nettime"
+)
+
+// TimeConfig is where the time comes from.
+type TimeConfig = nettime.Config
+
+// publicNetwork is the network id of the I2P that everybody is on.
+const publicNetwork = 2
+
+// ownNetwork tells a network of one's own, which bothers nobody outside.
+func (s *Settings) ownNetwork() bool { return s.Private || s.Network != publicNetwork }
+
+// keepTime begins to keep the router's clock right.
+func (r *Router) keepTime() {
+	r.clock = nettime.Start(r.cfg.Settings.Time, nettime.Wiring{
+		Dialer:  r.cfg.Settings.udpDialer(),
+		Private: r.cfg.Settings.ownNetwork(),
+		Peers:   r.rt.ClockSkews,
+		Adjust: func(offset, moved time.Duration) {
+			r.host.Adjust(offset)
+			r.rt.ClockStepped(moved)
+		},
+		Jumped: func(time.Duration) { r.rt.ForgetClockSkews() },
+		Log:    r.log,
+	})
+}
+
+// udpDialer sends from the first address that the settings name, if any.
+func (s *Settings) udpDialer() net.Dialer {
+	var d net.Dialer
+	for _, at := range s.Listen {
+		if a := at.Addr(); !a.IsUnspecified() && !a.IsLoopback() {
+			d.LocalAddr = &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
+			break
+		}
+	}
+	return d
+}
+
+// Clock is how well the time is known.
+type Clock struct {
+	OffsetS float64 `json:"offset_s"` // what is added to the system's clock
+	// Known tells that servers or peers confirmed the time since the start or
+	// the machine's last sleep, Source who last did, and Checked when.
+	Known   bool      `json:"known"`
+	Source  string    `json:"source"`
+	Checked time.Time `json:"checked"`
+	// Reason is why nobody can confirm it now.
+	Reason  string       `json:"reason"`
+	Servers []TimeServer `json:"servers"`
+	Peers   int          `json:"peers"` // whose clocks are known
+}
+
+// TimeServer is what came of asking a time server.
+type TimeServer struct {
+	Name     string  `json:"name"`
+	Answered bool    `json:"answered"`
+	AheadS   float64 `json:"ahead_s"` // of our time, when it last answered
+	Error    string  `json:"error,omitempty"`
+}
+
+func clockStatus(s nettime.Status) Clock {
+	c := Clock{
+		OffsetS: s.Offset.Seconds(), Known: s.Known, Source: string(s.Source), Checked: s.Checked,
+		Reason: string(s.Reason), Peers: s.Peers, Servers: []TimeServer{},
+	}
+	for _, v := range s.Servers {
+		server := TimeServer{Name: v.Name, Answered: v.Answered, AheadS: v.Ahead.Seconds()}
+		if v.Err != nil {
+			server.Error = v.Err.Error()
+		}
+		c.Servers = append(c.Servers, server)
+	}
+	return c
+}
