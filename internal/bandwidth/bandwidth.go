@@ -35,11 +35,14 @@ const (
 // Class is whom traffic serves.
 type Class uint8
 
-// The classes.
+// The classes, in the order in which they go when not all can.
 const (
 	Own     Class = iota // this machine's user
+	Control              // the network: handshakes, answers to requests for tunnels and of the netDb
 	Transit              // others, through this machine
-	classes
+
+	// Classes is how many there are.
+	Classes
 )
 
 // Line is the limits of one direction in bytes per second. Zero is no limit,
@@ -64,9 +67,9 @@ type Limiter struct {
 }
 
 type line struct {
-	class [classes]bucket
+	class [Classes]bucket
 	total bucket
-	rates [classes]Rate
+	rates [Classes]Rate
 }
 
 // NewLimiter makes a limiter that starts at now with all that its limits can

@@ -63,6 +63,11 @@ type Host interface {
 	// them. It reports false, without running f, when the queue is full.
 	Spawn(f func(r *Round)) bool
 
+	// Serve is Spawn for what others ask of us. It has a queue of its own, and
+	// its work is done when no call of Spawn waits: a flood of requests keeps
+	// nothing from us but the processor it takes.
+	Serve(f func(r *Round)) bool
+
 	// ListenTCP accepts connections on addr; an IPv6 address takes no IPv4.
 	// accept is called in a round for each, one after another, and returns
 	// the handler of that stream, or nil to refuse it with a reset.

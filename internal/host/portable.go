@@ -12,9 +12,11 @@ import (
 
 // Config adjusts a Portable. The zero value of each field is its default.
 type Config struct {
-	// Workers is how many goroutines do the work of Spawn (GOMAXPROCS).
+	// Workers is how many goroutines do the work of Spawn and Serve
+	// (GOMAXPROCS).
 	Workers int
-	// Backlog is how many calls of Spawn may wait for a worker (256).
+	// Backlog is how many calls of Spawn may wait for a worker, and how many
+	// of Serve (256).
 	Backlog int
 	// ConnectTimeout bounds DialTCP (10 s).
 	ConnectTimeout time.Duration
@@ -45,10 +47,11 @@ type Portable struct {
 	log    *slog.Logger
 	offset atomic.Int64 // network time less the system's, nanoseconds
 	panics atomic.Uint64
-	frames sync.Pool // of *frame
-	chunks sync.Pool // of *chunk
-	work   chan func(r *Round)
-	quit   chan struct{} // closed by Close
+	frames sync.Pool           // of *frame
+	chunks sync.Pool           // of *chunk
+	own    chan func(r *Round) // waits for a worker, of Spawn
+	others chan func(r *Round) // and of Serve
+	quit   chan struct{}       // closed by Close
 
 	// plain keeps sockets from direct system calls, as on systems where
 	// there are none. Only tests set it.
@@ -88,7 +91,8 @@ func New(cfg Config) *Portable {
 	p := &Portable{
 		cfg:     cfg,
 		log:     cfg.Log,
-		work:    make(chan func(r *Round), cfg.Backlog),
+		own:     make(chan func(r *Round), cfg.Backlog),
+		others:  make(chan func(r *Round), cfg.Backlog),
 		quit:    make(chan struct{}),
 		idle:    make(chan struct{}),
 		timers:  make(map[*timer]struct{}),

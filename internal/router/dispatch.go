@@ -155,8 +155,14 @@ func (rt *Router) garlic(r *host.Round, m i2np.Message) {
 		rt.counts.busy.Add(1)
 		return
 	}
+	if rt.opening.Add(1) > maxOpening {
+		rt.opening.Add(-1)
+		rt.counts.busy.Add(1)
+		return
+	}
 	sealed := bytes.Clone(g.Data)
-	if !rt.h.Spawn(func(r *host.Round) { rt.open(r, sealed) }) {
+	if !rt.h.Serve(func(r *host.Round) { defer rt.opening.Add(-1); rt.open(r, sealed) }) {
+		rt.opening.Add(-1)
 		rt.counts.busy.Add(1)
 	}
 }

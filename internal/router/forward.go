@@ -57,7 +57,7 @@ const (
 	maxWaitingFor   = 32
 	maxWaitingBytes = 4 << 20
 	// maxSought bounds those routers. They can be made up by whoever has us
-	// in a tunnel, so of all these bounds transit gets half.
+	// in a tunnel, so of all these bounds others get half.
 	maxSought = 64
 )
 
@@ -79,7 +79,7 @@ type waitingMessage struct {
 // false when there is no room.
 func (w *waiting) add(to data.Hash, m i2np.Message, c bandwidth.Class) (first, ok bool) {
 	share := 1
-	if c == bandwidth.Transit {
+	if c != bandwidth.Own {
 		share = 2
 	}
 	w.mu.Lock()

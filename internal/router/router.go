@@ -54,6 +54,8 @@ const (
 	// garlicPerSecond is how much garlic for the router is looked into: each
 	// takes some 0.1 ms.
 	garlicPerSecond = 500
+	// maxOpening is how much of it is with workers, which others need too.
+	maxOpening = 64
 	// anyVersion is older than all routers there are.
 	anyVersion = "0.9.10"
 	// keepEvery is how often stores are written and old entries dropped.
@@ -87,6 +89,7 @@ type Router struct {
 	garlics   *replay.Filter
 	// garlicRate bounds how much garlic for the router is looked into.
 	garlicRate *rate.Limiter
+	opening    atomic.Int64 // garlic that workers have
 	waiting    waiting
 	running    atomic.Bool // all of the above is set
 	counts     counts

@@ -35,9 +35,10 @@ type Host struct {
 	skew    time.Duration
 	stopped bool
 
-	rounds    []*host.Round // to use again
-	jobs      int           // given to Spawn and not done
-	free      []int64       // when each worker is done
+	rounds    []*host.Round         // to use again
+	own       []func(r *host.Round) // given to Spawn and not begun
+	others    []func(r *host.Round) // given to Serve and not begun
+	working   int                   // workers at work
 	listeners []*listener
 	sockets   []*datagrams
 	streams   []*stream
@@ -78,7 +79,7 @@ func (w *World) newHost(r *realm, place uint64, addrs []string) *Host {
 // boot puts a new Host on a machine.
 func (w *World) boot(m *machine) *Host {
 	m.on = true
-	m.host = &Host{w: w, machine: m, free: make([]int64, w.cfg.Workers)}
+	m.host = &Host{w: w, machine: m}
 	return m.host
 }
 
@@ -163,36 +164,61 @@ func (t *timer) fire(w *World) {
 	t.h.end(r)
 }
 
-// job is one call of Spawn.
+// job is one call of Spawn or Serve that a worker does.
 type job struct {
 	h *Host
 	f func(r *host.Round)
 }
 
 // Spawn implements [host.Host].
-func (h *Host) Spawn(f func(r *host.Round)) bool {
-	cfg := &h.w.cfg
-	if h.stopped || h.jobs >= cfg.Workers+cfg.Backlog {
+func (h *Host) Spawn(f func(r *host.Round)) bool { return h.leaveWork(&h.own, f) }
+
+// Serve implements [host.Host].
+func (h *Host) Serve(f func(r *host.Round)) bool { return h.leaveWork(&h.others, f) }
+
+// leaveWork puts work into a queue, or has a worker begin it.
+func (h *Host) leaveWork(queue *[]func(r *host.Round), f func(r *host.Round)) bool {
+	switch {
+	case h.stopped:
+		return false
+	case h.working < h.w.cfg.Workers:
+		h.work(f)
+	case len(*queue) < h.w.cfg.Backlog:
+		*queue = append(*queue, f)
+	default:
 		return false
 	}
-	h.jobs++
-	soonest := 0
-	for i, t := range h.free {
-		if t < h.free[soonest] {
-			soonest = i
-		}
-	}
-	done := max(h.free[soonest], h.w.events.now) + int64(cfg.WorkTime)
-	h.free[soonest] = done
-	h.w.events.at(done, &job{h: h, f: f})
 	return true
+}
+
+// work has a worker that is free do f.
+func (h *Host) work(f func(r *host.Round)) {
+	h.working++
+	h.w.events.at(h.w.events.now+int64(h.w.cfg.WorkTime), &job{h: h, f: f})
+}
+
+// nextWork has a worker that is free begin what waits. What Spawn was given
+// goes first.
+func (h *Host) nextWork() {
+	queue := &h.own
+	if len(h.own) == 0 {
+		queue = &h.others
+	}
+	if len(*queue) == 0 {
+		return
+	}
+	f := (*queue)[0]
+	(*queue)[0] = nil
+	*queue = (*queue)[1:]
+	h.work(f)
 }
 
 func (j *job) fire(w *World) {
 	if j.h.stopped {
 		return
 	}
-	j.h.jobs--
+	j.h.working--
+	j.h.nextWork()
 	w.event(kindWork, j.h, netip.AddrPort{}, netip.AddrPort{}, nil, "")
 	r := j.h.begin()
 	j.f(r)

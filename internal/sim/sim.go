@@ -42,8 +42,9 @@ type Config struct {
 	// ConnectTimeout bounds DialTCP (10 s), StreamTimeout how long sent bytes
 	// may fail to arrive (20 s).
 	ConnectTimeout, StreamTimeout time.Duration
-	// Workers and Backlog are the bounds of Spawn for each host (2 and 256),
-	// WorkTime how long one call of it takes (200 us).
+	// Workers is how many each host has, Backlog how many calls of Spawn may
+	// wait for one and how many of Serve (2 and 256), WorkTime how long one
+	// call takes (200 us).
 	Workers, Backlog int
 	WorkTime         time.Duration
 	// LogSize is how many of the last events a failed test prints (200).

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/host"
 	"allium/internal/sim"
 	"allium/internal/transport/block"
@@ -122,7 +123,7 @@ func TestThePeersChoiceIsFollowed(t *testing.T) {
 			p := newPlain(t, h, netip.MustParseAddrPort("10.0.1.1:1"), a.known)
 			p.keep = keep[name]
 			h.Do(func(r *host.Round) {
-				_, err := p.ep.Dial(r, netip.Addr{}, netip.AddrPortFrom(a.h.(*sim.Host).Addr(), 12345), a.own)
+				_, err := p.ep.Dial(r, netip.Addr{}, netip.AddrPortFrom(a.h.(*sim.Host).Addr(), 12345), a.own, bandwidth.Own)
 				must(t, err)
 			})
 			w.Run(time.Duration(w.Rand().Int64N(int64(100 * time.Millisecond))))

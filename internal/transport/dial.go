@@ -3,7 +3,9 @@ package transport
 import (
 	"errors"
 	"slices"
+	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/transport/block"
@@ -11,8 +13,11 @@ import (
 )
 
 const (
-	// maxDials is how many routers may be dialled at a time.
-	maxDials = 512
+	// maxDials is how many routers may be dialled at a time, and
+	// maxDialsForOthers how many of them for nothing of our own: whoever has
+	// us in tunnels decides whom we have to reach.
+	maxDials          = 512
+	maxDialsForOthers = maxDials / 2
 	// maxTries is how many addresses of a router are tried in one go.
 	maxTries = 3
 )
@@ -23,6 +28,7 @@ type dial struct {
 	ri      *data.RouterInfo // the newest that was looked at
 	tried   []candidate      // the addresses so far, the present one last
 	session *ntcp2.Session   // with that one; nil for the moment until it is known
+	own     bool             // it is of use to ourselves
 	waiting waiting
 }
 
@@ -84,8 +90,24 @@ func (t *Transport) join(to data.Hash, first *parcel) (s *ntcp2.Session, under b
 	return nil, true, t.wait(d, first)
 }
 
+// mayBegin tells whether one more router may be dialled, for ourselves or for
+// others. Theirs also take no place of a session that is in use. Under mu.
+func (t *Transport) mayBegin(now time.Time, own bool) bool {
+	if own || len(t.dials) >= maxDials {
+		return len(t.dials) < maxDials
+	}
+	others := 0
+	for _, d := range t.dials {
+		if !d.own {
+			others++
+		}
+	}
+	return others < maxDialsForOthers && t.hasRoom(now)
+}
+
 // wait has a message, unless it is nil, wait for a dial. Under mu.
 func (t *Transport) wait(d *dial, p *parcel) error {
+	d.own = d.own || own(p)
 	if p == nil {
 		return nil
 	}
@@ -102,7 +124,7 @@ func (t *Transport) begin(r *host.Round, to data.Hash, d *dial, first *parcel) (
 	case s != nil || under || err != nil:
 	case t.resting.holds(r.Now, d.ri):
 		err = ErrUnreachable
-	case len(t.dials) >= maxDials:
+	case !t.mayBegin(r.Now, own(first)):
 		err = host.ErrFull
 	default:
 		err = t.wait(d, first)
@@ -120,10 +142,13 @@ func (t *Transport) begin(r *host.Round, to data.Hash, d *dial, first *parcel) (
 // try dials the address that was chosen last.
 func (t *Transport) try(r *host.Round, to data.Hash, d *dial) {
 	t.mu.RLock()
-	ri, tries, at := d.ri, len(d.tried), d.tried[len(d.tried)-1]
+	ri, tries, at, class := d.ri, len(d.tried), d.tried[len(d.tried)-1], bandwidth.Transit
+	if d.own {
+		class = bandwidth.Own
+	}
 	t.mu.RUnlock()
 	t.stats.dialled.Add(1)
-	s, err := t.ntcp2.Dial(r, at.local, at.to, ri)
+	s, err := t.ntcp2.Dial(r, at.local, at.to, ri, class)
 	if err != nil {
 		t.missed(r, to, err)
 		return

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"allium/internal/bandwidth"
+	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/sim"
 	"allium/internal/transport"
@@ -62,6 +64,46 @@ func TestBeyondTheLimitTheIdlestSessionIsClosed(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// Whoever has us in tunnels can name any number of routers that nobody
+// reaches. Our own dials are not kept out by that.
+func TestDialsForOthersAreHalfOfAll(t *testing.T) {
+	w := sim.New(t, 1, sim.Config{})
+	a := simNodes(t, w, 1)[0]
+	gone := make([]data.Hash, 600) // nobody is there
+	for i := range gone {
+		k := newKeys(t)
+		gone[i] = k.local.Hash
+		a.known.put(k.info(w.Now(), k.at(3, at(fmt.Sprintf("10.9.%d.%d:5", i/200, i%200+1)))))
+	}
+	begun := func(all []data.Hash, c bandwidth.Class) (n int) {
+		for _, to := range all {
+			switch err := a.sendAs(to, 1, 1028, c); {
+			case err == nil:
+				n++
+			case err != host.ErrFull:
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	if n := begun(gone[:400], bandwidth.Transit); n != 256 {
+		t.Errorf("%d dials for others", n)
+	}
+	if n := begun(gone[400:410], bandwidth.Control); n != 0 {
+		t.Errorf("%d more to answer others", n)
+	}
+	// Those that we want to reach, too, are our own.
+	if n := begun(gone[:100], bandwidth.Own); n != 100 {
+		t.Errorf("%d of 100 dials joined", n)
+	}
+	if n := begun(gone[400:], bandwidth.Transit); n != 100 {
+		t.Errorf("%d dials for others in the place of those", n)
+	}
+	if n := begun(gone[500:], bandwidth.Own); n != 100 {
+		t.Errorf("%d of 100 dials of our own", n)
+	}
 }
 
 func TestBusySessionsMakeRoomForOurDialsOnly(t *testing.T) {
@@ -165,7 +207,7 @@ func TestPeerCannotHoardSessions(t *testing.T) {
 	p := newPlain(t, h, at("10.0.1.1:1"), hub.known)
 	for range 20 {
 		h.Do(func(r *host.Round) {
-			_, err := p.ep.Dial(r, h.Addr(), at("10.0.0.1:12345"), hub.own)
+			_, err := p.ep.Dial(r, h.Addr(), at("10.0.0.1:12345"), hub.own, bandwidth.Own)
 			must(t, err)
 		})
 		w.Run(time.Second)

@@ -153,11 +153,11 @@ func (t *Transport) accept(r *host.Round, s host.Stream) host.StreamHandler {
 
 // Send sends m to a router, dialling it if there is no session. The body is
 // copied. It fails with one of the errors above; nothing of what is accepted
-// is promised to arrive. Our own messages are counted against the limits of
-// bandwidth here, those in transit by who carries them.
+// is promised to arrive. Messages are counted against the limits of bandwidth
+// here, except those in transit, by who carries them.
 func (t *Transport) Send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
 	err := t.send(r, to, m, c)
-	if err == nil && c == bandwidth.Own {
+	if err == nil && c != bandwidth.Transit {
 		t.limiter.Spend(r.Now, bandwidth.Out, c, len(m.Body))
 	}
 	return err

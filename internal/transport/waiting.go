@@ -30,6 +30,10 @@ type parcel struct {
 	at time.Time // when it came
 }
 
+// own tells whether what waits for a dial is our own: a message, or with nil
+// the wish to be connected.
+func own(p *parcel) bool { return p == nil || p.c == bandwidth.Own }
+
 func (p *parcel) cost() int { return parcelCost + len(p.m.Body) }
 
 // stale tells a message in transit that has waited longer than age. Our own
@@ -39,14 +43,14 @@ func (p *parcel) stale(now time.Time, age time.Duration) bool {
 }
 
 // waiting is what is sent to a router while it is dialled: our own messages,
-// and those in transit.
+// and those for others.
 type waiting struct {
-	own, transit         []parcel
-	ownSize, transitSize int
+	own, others         []parcel
+	ownSize, othersSize int
 }
 
-// push keeps a copy of a message. Where there is no room the oldest in transit
-// are dropped, how many it tells. It fails with host.ErrFull and
+// push keeps a copy of a message. Where there is no room the oldest for
+// others are dropped, how many it tells. It fails with host.ErrFull and
 // ntcp2.ErrTooLong.
 func (w *waiting) push(p parcel) (dropped int, err error) {
 	switch {
@@ -55,9 +59,9 @@ func (w *waiting) push(p parcel) (dropped int, err error) {
 	case w.ownSize+p.cost() > maxWaiting:
 		return 0, host.ErrFull
 	}
-	for w.ownSize+w.transitSize+p.cost() > maxWaiting {
-		w.transitSize -= w.transit[0].cost()
-		w.transit = w.transit[1:]
+	for w.ownSize+w.othersSize+p.cost() > maxWaiting {
+		w.othersSize -= w.others[0].cost()
+		w.others = w.others[1:]
 		dropped++
 	}
 	p.m.Body = bytes.Clone(p.m.Body)
@@ -65,15 +69,15 @@ func (w *waiting) push(p parcel) (dropped int, err error) {
 		w.own = append(w.own, p)
 		w.ownSize += p.cost()
 	} else {
-		w.transit = append(w.transit, p)
-		w.transitSize += p.cost()
+		w.others = append(w.others, p)
+		w.othersSize += p.cost()
 	}
 	return dropped, nil
 }
 
 // take takes everything out, our own messages first.
 func (w *waiting) take() []parcel {
-	all := append(w.own, w.transit...)
+	all := append(w.own, w.others...)
 	*w = waiting{}
 	return all
 }

@@ -58,6 +58,7 @@ func Run(t *testing.T, newPair func(t *testing.T) *Pair) {
 		{"AfterFuncFiresOnceInARound", afterFunc},
 		{"StoppedTimerDoesNotFire", stoppedTimer},
 		{"SpawnIsBounded", spawnBounded},
+		{"WorkForOthersKeepsNothingFromOurOwn", serveGoesLast},
 		{"PhasesKeepTheirOrder", phasesInOrder},
 		{"EveryCallHasARound", everyCallHasRound},
 	} {

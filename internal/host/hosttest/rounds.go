@@ -174,6 +174,48 @@ func spawnBounded(t *testing.T, p *Pair) {
 	p.wait(t, "it ran", func() bool { return len(done) == 1 })
 }
 
+// serveGoesLast fills the queue of Serve, and sees that Spawn takes work all
+// the same and does it before all that waits there.
+func serveGoesLast(t *testing.T, p *Pair) {
+	gate := make(chan struct{})
+	var mu sync.Mutex
+	var before, ran int // work for others, before our own and in all
+	own := false
+	accepted := 0
+	for range p.Spawns {
+		if p.A.Serve(func(*host.Round) {
+			<-gate
+			mu.Lock()
+			defer mu.Unlock()
+			ran++
+			if !own {
+				before++
+			}
+		}) {
+			accepted++
+		}
+	}
+	if accepted == 0 || accepted == p.Spawns {
+		t.Errorf("%d of %d calls were accepted", accepted, p.Spawns)
+	}
+	if !p.A.Spawn(func(*host.Round) {
+		mu.Lock()
+		defer mu.Unlock()
+		own = true
+	}) {
+		t.Error("our own work was not accepted")
+	}
+	close(gate)
+	p.wait(t, "all was done", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return own && ran == accepted
+	})
+	if before > accepted/2 {
+		t.Errorf("%d of %d went before our own", before, accepted)
+	}
+}
+
 // batches counts what a round keeps.
 type batches struct {
 	mu   sync.Mutex

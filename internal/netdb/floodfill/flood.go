@@ -107,6 +107,6 @@ func (f *Floodfill) flood(r *host.Round, from data.Hash, s i2np.DatabaseStore) {
 	}
 	for _, h := range to {
 		// One that cannot be reached is not replaced: the others have it.
-		_ = f.send(r, h, message(r.Now, i2np.TypeDatabaseStore, body), bandwidth.Own)
+		_ = f.send(r, h, message(r.Now, i2np.TypeDatabaseStore, body), bandwidth.Control)
 	}
 }

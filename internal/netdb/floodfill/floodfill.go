@@ -43,6 +43,9 @@ var errNotTheirs = errors.New("floodfill: not to be stored under this key")
 // from there through one tunnel.
 const messageLife = 30 * time.Second
 
+// maxWorking is how many requests are with workers, which others need too.
+const maxWorking = 64
+
 // Floodfill serves the network database of one router. Its methods may be
 // called from any goroutine.
 type Floodfill struct {
@@ -57,6 +60,7 @@ type Floodfill struct {
 	inflaters  sync.Pool // *i2np.Inflater
 	deflaters  sync.Pool // *i2np.Deflater
 	counts     counts
+	working    atomic.Int64 // requests that workers have
 
 	mu       sync.Mutex
 	byTunnel *limit // lookups, by where the answer goes
@@ -106,9 +110,7 @@ func (f *Floodfill) Lookup(r *host.Round, _ data.Hash, m i2np.Message) {
 		key, tag := *l.ReplyKey, *l.ReplyTag
 		l.ReplyKey, l.ReplyTag = &key, &tag
 	}
-	if !f.h.Spawn(func(r *host.Round) { f.answer(r, l, active) }) {
-		f.counts.busy.Add(1)
-	}
+	f.work(func(r *host.Round) { f.answer(r, l, active) })
 }
 
 // Store takes a DatabaseStore that came directly from a router, or in garlic
@@ -129,9 +131,19 @@ func (f *Floodfill) Store(r *host.Round, from data.Hash, m i2np.Message) {
 		return
 	}
 	s.Data = bytes.Clone(s.Data)
-	if !f.h.Spawn(func(r *host.Round) { f.take(r, from, s, active) }) {
-		f.counts.busy.Add(1)
+	f.work(func(r *host.Round) { f.take(r, from, s, active) })
+}
+
+// work has a worker run f. What is too much is dropped.
+func (f *Floodfill) work(do func(r *host.Round)) {
+	if f.working.Add(1) <= maxWorking && f.h.Serve(func(r *host.Round) {
+		defer f.working.Add(-1)
+		do(r)
+	}) {
+		return
 	}
+	f.working.Add(-1)
+	f.counts.busy.Add(1)
 }
 
 // reply sends a message to a router, or into a tunnel of which it is the
@@ -142,7 +154,7 @@ func (f *Floodfill) reply(r *host.Round, to data.Hash, id uint32, m i2np.Message
 		m = message(r.Now, i2np.TypeTunnelGateway, g.Append(nil))
 	}
 	// Who cannot be reached gets no answer.
-	_ = f.send(r, to, m, bandwidth.Own)
+	_ = f.send(r, to, m, bandwidth.Control)
 }
 
 func message(now time.Time, t i2np.Type, body []byte) i2np.Message {

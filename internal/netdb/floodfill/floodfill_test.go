@@ -57,7 +57,10 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-func (b *bench) send(_ *host.Round, to data.Hash, m i2np.Message, _ bandwidth.Class) error {
+func (b *bench) send(_ *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
+	if c != bandwidth.Control {
+		b.t.Errorf("a %v is sent in class %d", m.Type, c)
+	}
 	m.Body = bytes.Clone(m.Body)
 	b.sent = append(b.sent, sent{to, m})
 	return nil
@@ -268,6 +271,20 @@ func TestStoreIsKeptConfirmedAndFloodedToTheThreeClosest(t *testing.T) {
 	}
 	if b.leaseSets.GetPublished(now, ls.Key()) == nil || b.db.RouterInfo(ri.Hash()) == nil {
 		t.Error("not kept")
+	}
+}
+
+// Others need workers, too: of a flood most is dropped where it arrives.
+func TestFloodOfLookupsTakesFewWorkers(t *testing.T) {
+	b := newBench(t)
+	b.after(func(r *host.Round) {
+		for i := range 100 {
+			l := i2np.DatabaseLookup{Key: data.HashOf([]byte{1, byte(i)}), From: data.HashOf([]byte{2, byte(i)}), Kind: i2np.LookupAny}
+			b.f.Lookup(r, l.From, i2np.Message{Type: i2np.TypeDatabaseLookup, Body: l.Append(nil)})
+		}
+	})
+	if s := b.f.Status(); s.Answered != 64 || s.Busy != 36 {
+		t.Errorf("%+v", s)
 	}
 }
 

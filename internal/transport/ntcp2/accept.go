@@ -3,6 +3,7 @@ package ntcp2
 import (
 	"net/netip"
 
+	"allium/internal/bandwidth"
 	"allium/internal/host"
 	"allium/internal/random"
 )
@@ -24,6 +25,7 @@ func (e *Endpoint) Accept(_ *host.Round, stream host.Stream) host.StreamHandler 
 		e:        e,
 		remote:   remote,
 		inbound:  true,
+		class:    bandwidth.Control,
 		origin:   origin,
 		halfOpen: true,
 		stream:   stream,

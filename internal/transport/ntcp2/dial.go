@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/x25519"
@@ -12,9 +13,10 @@ import (
 // Dial connects to a router at the address to, which its RouterInfo must
 // publish, from the local address, or any when that is the zero Addr. Peers
 // refuse a connection that does not come from where our RouterInfo says.
+// c is whom it serves: our own handshakes go before those for others.
 // What is sent meanwhile waits. The handler hears of it with Established or
 // with Closed. It fails with ErrNoAddress.
-func (e *Endpoint) Dial(_ *host.Round, local netip.Addr, to netip.AddrPort, ri *data.RouterInfo) (*Session, error) {
+func (e *Endpoint) Dial(_ *host.Round, local netip.Addr, to netip.AddrPort, ri *data.RouterInfo, c bandwidth.Class) (*Session, error) {
 	static, iv, ok := published(ri, to)
 	if !ok {
 		return nil, fmt.Errorf("ntcp2: dial: %w: %v", ErrNoAddress, to)
@@ -22,6 +24,7 @@ func (e *Endpoint) Dial(_ *host.Round, local netip.Addr, to netip.AddrPort, ri *
 	s := &Session{
 		e:       e,
 		remote:  to,
+		class:   c,
 		peer:    ri.Hash(),
 		ri:      ri,
 		machine: newInitiator(&e.local, e.replays, ri, static, iv),

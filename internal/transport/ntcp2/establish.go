@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/noise"
@@ -58,7 +59,11 @@ func (s *Session) enqueue(b []byte) bool {
 
 // startWork has a worker go on. busy is set.
 func (s *Session) startWork() {
-	if s.e.host.Spawn(s.work) {
+	leave := s.e.host.Spawn
+	if s.class != bandwidth.Own {
+		leave = s.e.host.Serve
+	}
+	if leave(s.work) {
 		return
 	}
 	s.mu.Lock()

@@ -68,7 +68,7 @@ func (s *Session) finish(r *host.Round) {
 	cause := s.cause
 	known := s.known || !s.inbound
 	timer := s.timer
-	s.own, s.transit = queue{}, queue{}
+	clear(s.queues[:])
 	s.pending, s.first, s.control = nil, nil, nil
 	s.mu.Unlock()
 
@@ -123,8 +123,9 @@ func (s *Session) tick(r *host.Round) {
 	idle := quiet >= s.idle
 	stalled := !s.full.IsZero() && r.Now.Sub(s.full) >= s.e.cfg.StallTimeout
 	due := !r.Now.Before(s.resend)
-	s.own.shrink()
-	s.transit.shrink()
+	for i := range s.queues {
+		s.queues[i].shrink()
+	}
 	s.mu.Unlock()
 
 	switch {

@@ -56,7 +56,7 @@ func (n *node) dial(to *node) (s *ntcp2.Session) {
 	n.tb.Helper()
 	n.host.Do(func(r *host.Round) {
 		var err error
-		s, err = n.ep.Dial(r, netip.Addr{}, to.self.addr, to.self.RouterInfo(n.host.Now()))
+		s, err = n.ep.Dial(r, netip.Addr{}, to.self.addr, to.self.RouterInfo(n.host.Now()), bandwidth.Own)
 		must(n.tb, err)
 	})
 	return s

@@ -13,9 +13,9 @@
 // Then both send frames: a length that is masked with SipHash, and blocks
 // sealed with ChaCha20-Poly1305. A frame that lies whole in what was read is
 // opened in place, and its messages are handed up still lying there. Messages
-// to be sent wait in two bounded queues, our own and those in transit; at the
-// end of the round they are packed into few frames, sealed where they lie, and
-// written at once.
+// to be sent wait in bounded queues, one for each class; at the end of the
+// round they are packed into few frames, sealed where they lie, and written at
+// once.
 //
 // A peer costs its own session and no more: everything it can make us keep is
 // bounded, a handshake has a deadline, and half-open sessions have limits for

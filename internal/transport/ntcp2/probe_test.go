@@ -256,7 +256,7 @@ func (tp *tap) connect(t *testing.T) (s *ntcp2.Session) {
 	t.Helper()
 	tp.alice.host.Do(func(r *host.Round) {
 		var err error
-		s, err = tp.alice.ep.Dial(r, netip.Addr{}, tapAddr, tp.p.b.self.at(r.Now, tapAddr))
+		s, err = tp.alice.ep.Dial(r, netip.Addr{}, tapAddr, tp.p.b.self.at(r.Now, tapAddr), bandwidth.Own)
 		must(t, err)
 	})
 	tp.p.until(t, "a session", func() bool { return len(tp.alice.sessions) == 1 && len(tp.p.b.sessions) == 1 })

@@ -133,7 +133,7 @@ func (s *Session) deliverRouterInfo(b []byte) error {
 		return nil
 	}
 	raw = bytes.Clone(raw)
-	if !s.e.host.Spawn(func(r *host.Round) { s.checkRouterInfo(r, raw, flood) }) {
+	if !s.e.host.Serve(func(r *host.Round) { s.checkRouterInfo(r, raw, flood) }) {
 		s.checking.Store(false)
 	}
 	return nil

@@ -56,6 +56,7 @@ func (s *bareStream) Reset()                 {}
 func (b *bare) Now() time.Time                                        { return b.now }
 func (b *bare) AfterFunc(time.Duration, func(*host.Round)) host.Timer { return bareTimer{} }
 func (b *bare) Spawn(f func(*host.Round)) bool                        { b.work = append(b.work, f); return true }
+func (b *bare) Serve(f func(*host.Round)) bool                        { return b.Spawn(f) }
 func (b *bare) ListenUDP(netip.AddrPort, host.DatagramHandler) (host.Datagrams, error) {
 	return nil, host.ErrClosed
 }
@@ -150,7 +151,7 @@ func newChain(tb testing.TB) *chain {
 		_, err := c.ListenTCP(at.addr, to.Accept)
 		must(tb, err)
 		c.Do(func(r *host.Round) {
-			_, err := from.Dial(r, netip.Addr{}, at.addr, at.RouterInfo(now))
+			_, err := from.Dial(r, netip.Addr{}, at.addr, at.RouterInfo(now), bandwidth.Own)
 			must(tb, err)
 		})
 		c.settle()

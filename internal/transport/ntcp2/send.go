@@ -19,41 +19,64 @@ var (
 	errSendTooLong = fmt.Errorf("ntcp2: send: %w", ErrTooLong)
 )
 
-// noLimit is the time our own messages may wait: as long as they are of use.
+// noLimit is the time messages other than those in transit may wait: as long
+// as they are of use.
 const noLimit = time.Duration(math.MaxInt64)
 
 // Send copies m to what waits in the session, which is sealed and written when
-// the round ends or as soon as the session is established. Our own messages go
-// before those in transit, and where the queue is full the oldest in transit
-// make room. It fails with host.ErrFull, host.ErrClosed and ErrTooLong.
+// the round ends or as soon as the session is established. Messages go in the
+// order of their classes, and where the queue is full the oldest of those that
+// go last make room. It fails with host.ErrFull, host.ErrClosed and ErrTooLong.
 func (s *Session) Send(r *host.Round, m i2np.Message, c bandwidth.Class) error {
 	size := block.I2NPSize(m)
 	if size > maxFrame {
 		return errSendTooLong
 	}
-	limit := int(s.e.cfg.QueueSize)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause != nil {
 		return errSendClosed
 	}
-	if s.own.size()+size > limit {
+	if !s.makeRoom(size, c) {
 		s.sent.Dropped++
 		return errSendFull
 	}
-	for s.own.size()+s.transit.size()+size > limit {
-		s.transit.pop()
-		s.sent.Dropped++
-	}
-	if c == bandwidth.Own {
-		s.own.push(r.Now, m)
-	} else {
-		s.transit.push(r.Now, m)
-	}
+	s.queues[c].push(r.Now, m)
 	if s.state == established {
 		s.markDirty(r)
 	}
 	return nil
+}
+
+// makeRoom drops what a message of class c goes before, until there is room
+// for size bytes of it. Messages in transit also give way to newer ones. It
+// reports false when that is not enough, and then drops nothing. Under mu.
+func (s *Session) makeRoom(size int, c bandwidth.Class) bool {
+	limit := int(s.e.cfg.QueueSize)
+	stay := c + 1
+	if c == bandwidth.Transit {
+		stay = c
+	}
+	if s.waiting(stay)+size > limit {
+		return false
+	}
+	for last := bandwidth.Transit; s.waiting(bandwidth.Classes)+size > limit; {
+		if s.queues[last].empty() {
+			last--
+			continue
+		}
+		s.queues[last].pop()
+		s.sent.Dropped++
+	}
+	return true
+}
+
+// waiting is how many bytes wait in the classes before end. Under mu.
+func (s *Session) waiting(end bandwidth.Class) (n int) {
+	for i := range end {
+		n += s.queues[i].size()
+	}
+	return n
 }
 
 // markDirty has the session sealed when the round ends. Under mu.
@@ -114,7 +137,7 @@ func (s *Session) fill(now time.Time, b *batch) bool {
 }
 
 // pack fills frames with what waits: message 3 before them, then control
-// blocks, our own messages, and those in transit. Under mu.
+// blocks, and messages in the order of their classes. Under mu.
 func (s *Session) pack(now time.Time, b *batch) {
 	b.buf = append(b.buf, s.first...)
 	s.first = nil
@@ -122,17 +145,23 @@ func (s *Session) pack(now time.Time, b *batch) {
 		b.open()
 		b.buf = append(b.buf, s.control...)
 		s.control = nil
-		s.packMessages(now, b, &s.own, &s.sent.Own, noLimit)
-		s.packMessages(now, b, &s.transit, &s.sent.Transit, s.e.cfg.QueueAge)
+		for c := range bandwidth.Classes {
+			s.packMessages(now, b, c)
+		}
 		if !b.close(s.e.cfg.Padding) {
 			return
 		}
 	}
 }
 
-// packMessages fills the open frame from one queue, and drops what has waited
-// longer than age or is of no use any more.
-func (s *Session) packMessages(now time.Time, b *batch, q *queue, sent *Traffic, age time.Duration) {
+// packMessages fills the open frame from one queue, and drops what is of no
+// use any more, or is in transit and has waited too long.
+func (s *Session) packMessages(now time.Time, b *batch, c bandwidth.Class) {
+	q, sent := &s.queues[c], &s.sent.Sent[c]
+	age := noLimit
+	if c == bandwidth.Transit {
+		age = s.e.cfg.QueueAge
+	}
 	for !q.empty() {
 		it, message := q.front()
 		switch {

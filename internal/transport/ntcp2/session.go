@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/noise"
@@ -23,8 +24,9 @@ type Session struct {
 	e       *Endpoint
 	remote  netip.AddrPort
 	inbound bool
-	origin  netip.Addr  // for the count of half-open sessions
-	stream  host.Stream // set before anybody can call
+	class   bandwidth.Class // whom its handshake serves
+	origin  netip.Addr      // for the count of half-open sessions
+	stream  host.Stream     // set before anybody can call
 
 	// Of whoever holds busy, or else of the calls of the stream.
 	machine  machine
@@ -58,14 +60,14 @@ type Session struct {
 	idle          time.Duration // how long without frames is too long
 	resend        time.Time     // when our RouterInfo is due again
 
-	own, transit queue
-	first        []byte // sent before all frames: message 3
-	control      []byte // blocks to go before all messages
-	dirty        bool   // some round will seal
-	sealing      bool
-	again        bool      // there was cause to seal while sealing
-	full         time.Time // since when the stream takes nothing more
-	sent         Counters
+	queues  [bandwidth.Classes]queue
+	first   []byte // sent before all frames: message 3
+	control []byte // blocks to go before all messages
+	dirty   bool   // some round will seal
+	sealing bool
+	again   bool      // there was cause to seal while sealing
+	full    time.Time // since when the stream takes nothing more
+	sent    Counters
 }
 
 // state is how far a session has come.
@@ -114,7 +116,7 @@ func (s *Session) LastActive() time.Time {
 func (s *Session) Counters() Counters {
 	s.mu.Lock()
 	c := s.sent
-	c.Waiting = uint64(s.own.size() + s.transit.size())
+	c.Waiting = uint64(s.waiting(bandwidth.Classes))
 	s.mu.Unlock()
 	c.In = Traffic{Messages: s.messagesIn.Load(), Bytes: s.dataIn.Load()}
 	c.Malformed = s.malformed.Load()

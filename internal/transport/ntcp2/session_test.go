@@ -48,7 +48,7 @@ func exchange(t *testing.T, w *sim.World) {
 		}
 	}
 	c := p.fromA.Counters()
-	if c.Own.Messages != rounds*uint64(len(sizes)) || c.In != c.Own || c.Dropped+c.Expired+c.Waiting != 0 || c.WireOut < c.Own.Bytes {
+	if c.Sent[bandwidth.Own].Messages != rounds*uint64(len(sizes)) || c.In != c.Sent[bandwidth.Own] || c.Dropped+c.Expired+c.Waiting != 0 || c.WireOut < c.Sent[bandwidth.Own].Bytes {
 		t.Errorf("%+v", c)
 	}
 }
@@ -61,15 +61,16 @@ func TestMessageLongerThanAFrameIsRefused(t *testing.T) {
 	}
 }
 
-func TestOwnMessagesGoBeforeTransit(t *testing.T) {
+func TestMessagesGoInTheOrderOfTheirClasses(t *testing.T) {
 	p := newPair(t, sim.New(t, 1, sim.Config{}), config())
 	s := p.a.dial(p.b)
 	// Before the session is established all of them wait.
 	for id := range uint32(10) {
-		must(t, p.a.send(s, 100+id, 1000, bandwidth.Transit))
+		must(t, p.a.send(s, 200+id, 1000, bandwidth.Transit))
+		must(t, p.a.send(s, 100+id, 1000, bandwidth.Control))
 		must(t, p.a.send(s, 1+id, 1000, bandwidth.Own))
 	}
-	p.until(t, "20 messages", func() bool { return len(p.b.messages) == 20 })
+	p.until(t, "30 messages", func() bool { return len(p.b.messages) == 30 })
 	if !slices.IsSorted(p.b.messages) {
 		t.Errorf("came as %v", p.b.messages)
 	}
@@ -97,12 +98,20 @@ func TestFullQueueDropsOldestTransit(t *testing.T) {
 		t.Errorf("came as %v", p.b.messages)
 	}
 
-	// Our own make room for nothing.
+	// What others wait for makes room for our own, and our own for nothing.
 	s = p.b.dial(p.a)
+	for id := range uint32(64) {
+		must(t, p.b.send(s, id, 1012, bandwidth.Control))
+	}
+	for _, c := range []bandwidth.Class{bandwidth.Control, bandwidth.Transit} {
+		if err := p.b.send(s, 99, 1012, c); !errors.Is(err, host.ErrFull) {
+			t.Errorf("class %v: %v", c, err)
+		}
+	}
 	for id := range uint32(64) {
 		must(t, p.b.send(s, id, 1012, bandwidth.Own))
 	}
-	for _, c := range []bandwidth.Class{bandwidth.Own, bandwidth.Transit} {
+	for c := range bandwidth.Classes {
 		if err := p.b.send(s, 99, 1012, c); !errors.Is(err, host.ErrFull) {
 			t.Errorf("class %v: %v", c, err)
 		}
@@ -276,9 +285,9 @@ func TestFailedDialIsTold(t *testing.T) {
 	p := newPair(t, sim.New(t, 1, sim.Config{}), config())
 	elsewhere := newRouter(t, netip.MustParseAddrPort("198.51.100.2:4"), netID)
 	p.a.host.Do(func(r *host.Round) {
-		_, err := p.a.ep.Dial(r, netip.Addr{}, elsewhere.addr, elsewhere.RouterInfo(r.Now))
+		_, err := p.a.ep.Dial(r, netip.Addr{}, elsewhere.addr, elsewhere.RouterInfo(r.Now), bandwidth.Own)
 		must(t, err)
-		if _, err := p.a.ep.Dial(r, netip.Addr{}, bobAddr, elsewhere.RouterInfo(r.Now)); !errors.Is(err, ntcp2.ErrNoAddress) {
+		if _, err := p.a.ep.Dial(r, netip.Addr{}, bobAddr, elsewhere.RouterInfo(r.Now), bandwidth.Own); !errors.Is(err, ntcp2.ErrNoAddress) {
 			t.Error(err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"allium/internal/bandwidth"
 	"allium/internal/host"
 )
 
@@ -79,8 +80,9 @@ type Traffic struct {
 
 // Counters is what has passed in one session.
 type Counters struct {
-	// In is what the peer has sent. Own and Transit are what was sealed for it.
-	In, Own, Transit Traffic
+	// In is what the peer has sent, and Sent what was sealed for it.
+	In   Traffic
+	Sent [bandwidth.Classes]Traffic
 	// WireIn and WireOut are bytes of the connection, handshake included.
 	WireIn, WireOut uint64
 	// Waiting is how many bytes of messages wait to be sealed.

@@ -80,7 +80,7 @@ func (t *Transit) pump(r *host.Round) {
 		if !ok {
 			return
 		}
-		if !t.h.Spawn(func(r *host.Round) { t.serve(r, a) }) {
+		if !t.h.Serve(func(r *host.Round) { t.serve(r, a) }) {
 			t.counts.ignored[Busy].Add(1)
 			t.mu.Lock()
 			t.serving--
@@ -282,8 +282,7 @@ func (t *Transit) answer(r *host.Round, q *build.Request, records i2np.ShortTunn
 		m.Type = i2np.TypeOutboundTunnelBuildReply
 		m = t.reply(q, m)
 	}
-	t.limiter.Spend(r.Now, bandwidth.Out, bandwidth.Transit, len(m.Body))
-	return t.send(r, q.NextRouter, m, bandwidth.Transit)
+	return t.send(r, q.NextRouter, m, bandwidth.Control)
 }
 
 // reply wraps the OutboundTunnelBuildReply for the inbound tunnel its creator

@@ -94,7 +94,7 @@ func clone(m i2np.Message) i2np.Message {
 
 // send is a tunnel.Sender.
 func (n *node) send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
-	if c != bandwidth.Transit {
+	if c == bandwidth.Own {
 		n.net.tb.Errorf("a %v message is sent as our own", m.Type)
 	}
 	if n.dead {
