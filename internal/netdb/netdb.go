@@ -48,6 +48,9 @@ var (
 	// ErrNoAddress reports a router that is not hidden and yet has no address
 	// it could be reached at, or could reach others from.
 	ErrNoAddress = errors.New("netdb: no plausible address")
+	// ErrDuplicate reports a router that claims the static key of another, or
+	// an address that several claim already.
+	ErrDuplicate = errors.New("netdb: keys or address of another router")
 	// ErrFull reports an entry that is right but less needed than those that
 	// fill the database.
 	ErrFull = errors.New("netdb: full")
@@ -71,7 +74,7 @@ type Config struct {
 	AllowPrivate bool          `default:"false" help:"Take routers with addresses of private networks and of this machine, for networks of one's own." restart:"true"`
 	MaxRouters   int           `default:"5000" min:"100" help:"How many routers to know of. Each takes some 3 KB of memory." unit:"routers" restart:"true"`
 	MinVersion   string        `default:"" help:"The oldest router.version to know of, such as 0.9.59. Empty for any." restart:"true"`
-	MaxAge       time.Duration `default:"27h" min:"1h" max:"27h" help:"How old what a router says of itself may be. Floodfills of large networks need no more than an hour." restart:"true"`
+	MaxAge       time.Duration `default:"27h" min:"1h" max:"27h" help:"How old what a router says of itself may be, at most. It is less when many routers are known, and towards an hour when there are thousands." restart:"true"`
 }
 
 // defaultMaxRouters is MaxRouters unless set.
@@ -113,6 +116,10 @@ type DB struct {
 	// sorted are the routers in the order of their hashes.
 	sorted     []*router
 	floodfills int
+	// claims are who claims what.
+	claims map[claim][]*router
+	// limit is the age from which on RouterInfos are not taken any more.
+	limit time.Duration
 	// dirty are the routers whose record in the bucket is not right.
 	dirty map[data.Hash]struct{}
 
@@ -126,8 +133,13 @@ type router struct {
 	hash data.Hash
 	// info is written under the lock and read without.
 	info atomic.Pointer[data.RouterInfo]
-	// reached is whether we had a session with it.
-	reached bool
+	// met is when we last had a session with it, within an hour or so.
+	met time.Time
+	// proven is the static key it has shown to be its own, if any.
+	proven claim
+	// written is whether the bucket may have a record of it.
+	written bool
+	claims  []claim
 }
 
 // New makes the DB of the router self and loads what the bucket holds. What
@@ -141,7 +153,9 @@ func New(cfg Config, self data.Hash, bucket store.Bucket) (*DB, error) {
 	}
 	d := &DB{
 		cfg: cfg, floor: floor, self: self, bucket: bucket,
+		limit:   cfg.MaxAge,
 		routers: make(map[data.Hash]*router),
+		claims:  make(map[claim][]*router),
 		dirty:   make(map[data.Hash]struct{}),
 	}
 	if err := d.load(); err != nil {

@@ -2,6 +2,7 @@ package netdb_test
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/cryptotest"
@@ -48,12 +49,18 @@ func newPeer(t testing.TB) peer {
 
 func (p peer) hash() data.Hash { return p.identity.Hash() }
 
+// host is where it is, hardly ever where another is.
+func (p peer) host() string {
+	h := p.hash()
+	return netip.AddrFrom4([4]byte{70 + h[0]%16, h[1], h[2], h[3]}).String()
+}
+
 // info is a RouterInfo that a DB takes, but for what edit does.
 func (p peer) info(t testing.TB, published time.Time, edit ...func(*said)) *data.RouterInfo {
 	t.Helper()
 	s := said{
 		published: published, netID: "2", version: "0.9.67", caps: "LR",
-		addresses: []data.RouterAddress{ntcp2(t, "1.2.3.4")},
+		addresses: []data.RouterAddress{ntcp2(t, p.host())},
 	}
 	for _, e := range edit {
 		e(&s)
@@ -80,7 +87,8 @@ func caps(letters string) func(*said) { return func(s *said) { s.caps = letters 
 // ntcp2 is an address at a host, or behind a firewall when host is empty.
 func ntcp2(t testing.TB, host string) data.RouterAddress {
 	t.Helper()
-	pairs := []data.Pair{{Key: "s", Value: data.EncodeBase64(make([]byte, 32))}, {Key: "v", Value: "2"}}
+	static := x25519.Generate().Public
+	pairs := []data.Pair{{Key: "s", Value: data.EncodeBase64(static[:])}, {Key: "v", Value: "2"}}
 	if host != "" {
 		pairs = append(pairs, data.Pair{Key: "host", Value: host}, data.Pair{Key: "port", Value: "12345"}, data.Pair{Key: "i", Value: data.EncodeBase64(make([]byte, 16))})
 	}
@@ -162,7 +170,7 @@ func TestConcurrentUse(t *testing.T) {
 			for i := part; i < len(infos); i += 4 {
 				d.AddRouter(noon, infos[i])
 				d.Closest(noon, infos[i].Hash(), 3, func(ri *data.RouterInfo) bool { return d.RouterInfo(ri.Hash()) != nil })
-				d.Reached(infos[i].Hash())
+				d.Reached(noon, infos[i].Hash())
 				d.Remove(infos[i/2].Hash())
 				d.Expire(noon)
 				if err := d.Flush(); err != nil {

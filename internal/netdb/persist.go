@@ -2,6 +2,7 @@ package netdb
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -14,6 +15,10 @@ import (
 	"allium/internal/store"
 )
 
+// metSize is what follows a RouterInfo in its record if we had a session with
+// the router: when, in seconds since 1970.
+const metSize = 8
+
 // load takes the RouterInfos from the bucket, whose keys are the hashes.
 func (d *DB) load() error {
 	err := d.bucket.Each(func(key, value []byte) error {
@@ -21,12 +26,15 @@ func (d *DB) load() error {
 			return nil
 		}
 		h := data.Hash(key)
-		if ri, err := d.parseStored(h, value); err == nil && len(d.sorted) < d.cfg.MaxRouters {
-			d.put(ri)
-			delete(d.dirty, h)
-		} else {
+		ri, met, err := d.parseStored(h, value)
+		if err != nil || len(d.sorted) >= d.cfg.MaxRouters {
 			d.dirty[h] = struct{}{} // to be deleted
+			return nil
 		}
+		d.put(ri, claimsOf(ri))
+		r := d.routers[h]
+		r.met, r.written = met, true
+		delete(d.dirty, h)
 		return nil
 	})
 	if err != nil {
@@ -35,18 +43,32 @@ func (d *DB) load() error {
 	return nil
 }
 
-func (d *DB) parseStored(h data.Hash, b []byte) (*data.RouterInfo, error) {
-	ri, err := data.ParseRouterInfo(b)
+// parseStored reads a record, and checks it as far as no clock is needed.
+func (d *DB) parseStored(h data.Hash, b []byte) (ri *data.RouterInfo, met time.Time, err error) {
+	if ri, err = data.ParseRouterInfo(b); err != nil && len(b) > metSize {
+		end := len(b) - metSize
+		met = time.Unix(int64(binary.BigEndian.Uint64(b[end:])), 0)
+		ri, err = data.ParseRouterInfo(b[:end])
+	}
 	if err != nil {
-		return nil, err
+		return nil, met, err
 	}
 	if ri.Hash() != h {
-		return nil, ErrName
+		return nil, met, ErrName
 	}
 	if err := d.check(ri); err != nil {
-		return nil, err
+		return nil, met, err
 	}
-	return ri, ri.Verify()
+	return ri, met, ri.Verify()
+}
+
+// record is what the bucket has of a router.
+func (r *router) record() []byte {
+	b := r.info.Load().Bytes()
+	if r.met.IsZero() {
+		return b
+	}
+	return binary.BigEndian.AppendUint64(slices.Clip(b), uint64(r.met.Unix()))
 }
 
 // Flush writes what has changed since the last one to the bucket, as one
@@ -78,7 +100,8 @@ func (d *DB) changes() ([]store.Change, map[data.Hash]struct{}) {
 	for h := range dirty {
 		change := store.Change{Key: bytes.Clone(h[:])}
 		if r := d.routers[h]; r != nil {
-			change.Value = r.info.Load().Bytes()
+			change.Value = r.record()
+			r.written = true // if not yet, then soon
 		}
 		changes = append(changes, change)
 	}
@@ -97,7 +120,7 @@ var (
 // reasons are all of those, in the order that Imported lists them.
 var reasons = []error{
 	ErrUnreadable, ErrName, data.ErrSignature, ErrExpired, ErrFuture,
-	ErrNetID, ErrVersion, ErrKeys, ErrNoAddress, ErrSelf, ErrFull,
+	ErrNetID, ErrVersion, ErrKeys, ErrNoAddress, ErrDuplicate, ErrSelf, ErrFull,
 }
 
 // Imported is what became of many files.

@@ -73,6 +73,26 @@ func TestRoutersSurviveARestart(t *testing.T) {
 	}
 }
 
+func TestWhomWeMetIsRememberedForDays(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1)
+	bucket := newBucket(t)
+	d := openDB(t, netdb.Config{}, bucket)
+	all := fill(t, d, 2)
+	d.Reached(noon, all[0].Hash())
+	for range 2 { // and a second time, when nothing has changed
+		if err := d.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		d = openDB(t, netdb.Config{}, bucket)
+	}
+	if d.Len() != 2 || !d.HasMet(noon, all[0].Hash()) || d.HasMet(noon, all[1].Hash()) {
+		t.Error("forgot whom we met")
+	}
+	if d.HasMet(noon.Add(73*time.Hour), all[0].Hash()) {
+		t.Error("never forgets it")
+	}
+}
+
 func TestLoadDropsTheInvalid(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 1)
 	bucket := newBucket(t)

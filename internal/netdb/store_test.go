@@ -23,6 +23,19 @@ func TestAddRouterRefuses(t *testing.T) {
 			}
 		}
 	}
+	port := func(value string) func(*said) {
+		return func(s *said) {
+			a := s.addresses[0]
+			static, _ := a.StaticKey()
+			a, err := data.NewRouterAddress(10, data.StyleNTCP2,
+				data.Pair{Key: "s", Value: data.EncodeBase64(static[:])}, data.Pair{Key: "v", Value: "2"},
+				data.Pair{Key: "host", Value: "1.2.3.4"}, data.Pair{Key: "port", Value: value})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.addresses = []data.RouterAddress{a}
+		}
+	}
 	old := func(age time.Duration) func(*said) {
 		return func(s *said) { s.published = noon.Add(-age) }
 	}
@@ -52,6 +65,8 @@ func TestAddRouterRefuses(t *testing.T) {
 		"private":            {host("10.1.1.1", "192.168.1.1", "198.18.0.1"), netdb.ErrNoAddress},
 		"private and public": {host("10.1.1.1", "1.2.3.4"), nil},
 		"Yggdrasil":          {host("200::1"), netdb.ErrNoAddress},
+		"port of mail":       {port("25"), netdb.ErrNoAddress},
+		"port of Tor":        {port("9150"), netdb.ErrNoAddress},
 		"host name":          {host("example.com"), netdb.ErrNoAddress},
 		"no address":         {host(), netdb.ErrNoAddress},
 		"hidden, no address": {all(host(), caps("LH")), nil},
@@ -161,32 +176,6 @@ func TestNewestRouterInfoWins(t *testing.T) {
 	}
 }
 
-func TestExpireForgetsTheOldButKeepsSome(t *testing.T) {
-	cryptotest.SetGlobalRandom(t, 1)
-	d := newDB(t, netdb.Config{})
-	var infos []*data.RouterInfo
-	for i := range 100 {
-		infos = append(infos, newPeer(t).info(t, noon.Add(time.Duration(i)*time.Minute)))
-		mustAdd(t, d, noon.Add(100*time.Minute), infos[i])
-	}
-	d.Expire(noon.Add(27 * time.Hour))
-	if d.Len() != 100 {
-		t.Errorf("%d left before time", d.Len())
-	}
-	d.Expire(noon.Add(27*time.Hour + 5*time.Minute))
-	if d.Len() != 95 || d.RouterInfo(infos[4].Hash()) != nil || d.RouterInfo(infos[5].Hash()) == nil {
-		t.Errorf("%d left after five became too old", d.Len())
-	}
-	d.Expire(noon.Add(48 * time.Hour))
-	if d.Len() != 90 || d.RouterInfo(infos[10].Hash()) == nil {
-		t.Errorf("%d left after all became too old", d.Len())
-	}
-	d.Expire(noon.Add(29 * 24 * time.Hour))
-	if d.Len() != 0 {
-		t.Errorf("%d left after four weeks", d.Len())
-	}
-}
-
 func TestRoutersAreBounded(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 2)
 	const bound = 160
@@ -198,7 +187,7 @@ func TestRoutersAreBounded(t *testing.T) {
 			floodfill := newPeer(t).info(t, noon.Add(-5*time.Hour), caps("XfR"))
 			mustAdd(t, d, noon, friend)
 			mustAdd(t, d, noon, floodfill)
-			d.Reached(friend.Hash())
+			d.Reached(noon, friend.Hash())
 			friends, floodfills = append(friends, friend.Hash()), append(floodfills, floodfill.Hash())
 		}
 		for range 400 {

@@ -2,6 +2,7 @@ package netdb
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"allium/internal/data"
@@ -30,8 +31,11 @@ func (d *DB) check(ri *data.RouterInfo) error {
 
 // checkAge refuses what is too old, or dated too far ahead.
 func (d *DB) checkAge(now time.Time, ri *data.RouterInfo) error {
+	d.mu.RLock()
+	limit := d.limit
+	d.mu.RUnlock()
 	switch age := now.Sub(ri.Published()); {
-	case age > d.cfg.MaxAge:
+	case age > limit:
 		return ErrExpired
 	case age < -data.RouterInfoMaxFuture:
 		return ErrFuture
@@ -53,12 +57,20 @@ func (d *DB) plausible(addresses []data.RouterAddress) bool {
 		if _, tells := a.Options.Get("host"); !tells {
 			return true // behind a firewall
 		}
-		at, ok := a.AddrPort()
-		if ok && (data.Routable(at.Addr()) || d.cfg.AllowPrivate && !at.Addr().IsMulticast()) {
+		if at, ok := a.AddrPort(); ok && d.dialable(at) {
 			return true
 		}
 	}
 	return false
+}
+
+// dialable reports whether a router can be at an address. Overlay networks do
+// not count, nor in public the ports of other services.
+func (d *DB) dialable(at netip.AddrPort) bool {
+	if d.cfg.AllowPrivate {
+		return !at.Addr().IsMulticast() && !at.Addr().IsUnspecified()
+	}
+	return data.Routable(at.Addr()) && data.PublishablePort(at.Port())
 }
 
 // refused adds whom it is about to an error.

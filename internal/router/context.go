@@ -152,9 +152,9 @@ func (c *Context) answer(r *host.Round, m i2np.Message) {
 		if s, err := i2np.ParseDeliveryStatus(m.Body); err == nil && c.Pool.Tested(r, s.ID) {
 			return
 		}
-		c.query.Handle(r, m)
+		c.query.Handle(r, data.Hash{}, m)
 	case i2np.TypeDatabaseStore, i2np.TypeDatabaseSearchReply:
-		c.query.Handle(r, m)
+		c.query.Handle(r, data.Hash{}, m)
 	case i2np.TypeOutboundTunnelBuildReply:
 		c.Pool.Reply(r, m)
 	default:

@@ -35,14 +35,14 @@ func (in incoming) Message(r *host.Round, from data.Hash, m i2np.Message) {
 
 // RouterInfo implements transport.Handler: a peer's own, straight from it.
 func (in incoming) RouterInfo(r *host.Round, ri *data.RouterInfo, _ bool) {
-	if added, err := in.db.AddRouter(r.Now, ri); err == nil && added == netdb.First {
+	if added, err := in.db.Proven(r.Now, ri); err == nil && added == netdb.First {
 		in.log.Debug("router learned from its session", "router", ri)
 	}
 }
 
 // Connected implements transport.Handler.
 func (in incoming) Connected(r *host.Round, peer data.Hash) {
-	in.db.Reached(peer)
+	in.db.Reached(r.Now, peer)
 	in.profiles.Connected(r.Now, peer)
 }
 
@@ -52,6 +52,7 @@ func (in incoming) Failed(r *host.Round, peer data.Hash, err error) {
 		return
 	}
 	in.log.Debug("router not reached", "router", peer, "err", err)
+	in.db.Missed(r.Now, peer)
 	in.profiles.DialFailed(r.Now, peer)
 	in.builder.PeerFailed(r, peer)
 }
@@ -89,13 +90,13 @@ func (rt *Router) dispatch(r *host.Round, from data.Hash, m i2np.Message) {
 	case i2np.TypeGarlic:
 		rt.garlic(r, m)
 	case i2np.TypeDatabaseStore:
-		if !rt.explore.query.Handle(r, m) {
+		if !rt.explore.query.Handle(r, from, m) {
 			rt.floodfill.Store(r, from, m)
 		}
 	case i2np.TypeDatabaseLookup:
 		rt.floodfill.Lookup(r, from, m)
 	case i2np.TypeDatabaseSearchReply, i2np.TypeDeliveryStatus:
-		rt.explore.query.Handle(r, m)
+		rt.explore.query.Handle(r, from, m)
 	default:
 		rt.counts.unknown.Add(1)
 	}

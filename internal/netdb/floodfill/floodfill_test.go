@@ -2,6 +2,7 @@ package floodfill_test
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -139,9 +140,10 @@ func (p peer) info(t testing.TB, published time.Time, caps string) *data.RouterI
 	if err != nil {
 		t.Fatal(err)
 	}
+	static, h := x25519.Generate().Public, p.hash()
 	address, err := data.NewRouterAddress(10, data.StyleNTCP2,
-		data.Pair{Key: "s", Value: data.EncodeBase64(make([]byte, 32))}, data.Pair{Key: "v", Value: "2"},
-		data.Pair{Key: "host", Value: "45.1.2.3"}, data.Pair{Key: "port", Value: "12345"},
+		data.Pair{Key: "s", Value: data.EncodeBase64(static[:])}, data.Pair{Key: "v", Value: "2"},
+		data.Pair{Key: "host", Value: netip.AddrFrom4([4]byte{45, h[0], h[1], h[2]}).String()}, data.Pair{Key: "port", Value: "12345"},
 		data.Pair{Key: "i", Value: data.EncodeBase64(make([]byte, 16))},
 	)
 	if err != nil {

@@ -58,14 +58,15 @@ func (c *Context) Close(r *host.Round) {
 
 // Handle takes a DatabaseStore, DatabaseSearchReply or DeliveryStatus that
 // came out of the context's tunnels or its one-time garlic; for the router's
-// own context also one that came directly. It reports whether the message is
-// the answer to something the context has asked. What is not has no effect.
-func (c *Context) Handle(r *host.Round, m i2np.Message) bool {
+// own context also one that came directly, and then from is the router that
+// sent it; else it is zero. It reports whether the message is the answer to
+// something the context has asked. What is not has no effect.
+func (c *Context) Handle(r *host.Round, from data.Hash, m i2np.Message) bool {
 	switch m.Type {
 	case i2np.TypeDatabaseStore:
 		return c.store(r, m.Body)
 	case i2np.TypeDatabaseSearchReply:
-		return c.searchReply(r, m.Body)
+		return c.searchReply(r, from, m.Body)
 	case i2np.TypeDeliveryStatus:
 		s, err := i2np.ParseDeliveryStatus(m.Body)
 		return err == nil && c.q.confirm(r, c, s.ID)
@@ -86,9 +87,12 @@ func (c *Context) searching(suits func(*search) bool) []*search {
 	return all
 }
 
-func (c *Context) searchReply(r *host.Round, body []byte) bool {
+// searchReply takes the word of a floodfill that it has no entry. Nobody but
+// itself may speak for it; through tunnels, that is whoever knows what it was
+// asked.
+func (c *Context) searchReply(r *host.Round, from data.Hash, body []byte) bool {
 	reply, err := i2np.ParseDatabaseSearchReply(body)
-	if err != nil {
+	if err != nil || !from.IsZero() && from != reply.From {
 		return false
 	}
 	all := c.searching(func(s *search) bool { return s.key == reply.Key })

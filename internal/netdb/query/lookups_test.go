@@ -62,7 +62,7 @@ func TestStoreWithTokenIsNoAnswer(t *testing.T) {
 	c.leaseSet(d.hash())
 	s := i2np.DatabaseStore{Key: d.hash(), Type: i2np.StoreLeaseSet2, ReplyToken: 1, Data: d.leaseSet(t, n.w.Now()).Bytes()}
 	c.node.h.Do(func(r *host.Round) {
-		if c.Handle(r, i2np.Message{Type: i2np.TypeDatabaseStore, Body: s.Append(nil)}) {
+		if c.Handle(r, data.Hash{}, i2np.Message{Type: i2np.TypeDatabaseStore, Body: s.Append(nil)}) {
 			t.Error("taken")
 		}
 	})
@@ -296,7 +296,7 @@ func TestForgedAndStrangeAnswersAreNotTaken(t *testing.T) {
 		}
 		s := i2np.DatabaseStore{Key: key, Type: i2np.StoreType(ls.Type()), Data: b}
 		c.node.h.Do(func(r *host.Round) {
-			took = c.Handle(r, i2np.Message{Type: i2np.TypeDatabaseStore, Body: s.Append(nil)})
+			took = c.Handle(r, data.Hash{}, i2np.Message{Type: i2np.TypeDatabaseStore, Body: s.Append(nil)})
 		})
 		n.w.Run(time.Second)
 		return took
@@ -315,7 +315,12 @@ func TestForgedAndStrangeAnswersAreNotTaken(t *testing.T) {
 	// A reply in the name of somebody who was not asked changes nothing.
 	reply := i2np.DatabaseSearchReply{Key: wanted.hash(), From: other.hash()}
 	c.node.h.Do(func(r *host.Round) {
-		c.Handle(r, i2np.Message{Type: i2np.TypeDatabaseSearchReply, Body: reply.Append(nil)})
+		c.Handle(r, data.Hash{}, i2np.Message{Type: i2np.TypeDatabaseSearchReply, Body: reply.Append(nil)})
+	})
+	// Nor does one that another router sends than the one it names.
+	reply.From = n.nodes[0].hash
+	c.node.h.Do(func(r *host.Round) {
+		c.Handle(r, other.hash(), i2np.Message{Type: i2np.TypeDatabaseSearchReply, Body: reply.Append(nil)})
 	})
 	if res.calls != 0 {
 		t.Error("search ended by a stranger")
@@ -356,7 +361,7 @@ func TestContextsAreSeparate(t *testing.T) {
 	s := i2np.DatabaseStore{Key: other.hash(), Type: i2np.StoreLeaseSet2, Data: other.leaseSet(t, n.w.Now()).Bytes()}
 	x.h.Do(func(r *host.Round) {
 		m := i2np.Message{Type: i2np.TypeDatabaseStore, Body: s.Append(nil)}
-		if b.Handle(r, m) || x.own.Handle(r, m) {
+		if b.Handle(r, data.Hash{}, m) || x.own.Handle(r, data.Hash{}, m) {
 			t.Error("another context took it")
 		}
 	})

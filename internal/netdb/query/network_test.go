@@ -159,7 +159,7 @@ func (x *node) sign(ff bool) {
 		x.n.t.Fatal(err)
 	}
 	address, err := data.NewRouterAddress(10, data.StyleNTCP2,
-		data.Pair{Key: "s", Value: data.EncodeBase64(make([]byte, 32))}, data.Pair{Key: "v", Value: "2"},
+		data.Pair{Key: "s", Value: data.EncodeBase64(x.keys.Public[:])}, data.Pair{Key: "v", Value: "2"},
 		data.Pair{Key: "host", Value: x.address}, data.Pair{Key: "port", Value: "12345"},
 		data.Pair{Key: "i", Value: data.EncodeBase64(make([]byte, 16))},
 	)
@@ -208,7 +208,7 @@ func (c *context) deliver(r *host.Round, m i2np.Message) {
 }
 
 func (c *context) handle(r *host.Round, m i2np.Message) {
-	if c.Handle(r, m) {
+	if c.Handle(r, data.Hash{}, m) {
 		c.took++
 	} else {
 		c.refused++
@@ -255,7 +255,7 @@ func (x *node) dispatch(r *host.Round, from data.Hash, m i2np.Message) {
 }
 
 func (x *node) serve(r *host.Round, from data.Hash, m i2np.Message) {
-	if !from.IsZero() && m.Type != i2np.TypeDatabaseLookup && x.own.Handle(r, m) {
+	if !from.IsZero() && m.Type != i2np.TypeDatabaseLookup && x.own.Handle(r, from, m) {
 		return
 	}
 	if x.lies != nil {

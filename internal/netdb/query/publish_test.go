@@ -108,7 +108,7 @@ func TestOnlyTheContextThatPublishesTakesTheConfirmation(t *testing.T) {
 	n.w.Run(time.Second)
 	m := i2np.Message{Type: i2np.TypeDeliveryStatus, Body: i2np.DeliveryStatus{ID: token}.Append(nil)}
 	x.h.Do(func(r *host.Round) {
-		if token == 0 || other.Handle(r, m) || x.own.Handle(r, m) || !c.Handle(r, m) {
+		if token == 0 || other.Handle(r, data.Hash{}, m) || x.own.Handle(r, data.Hash{}, m) || !c.Handle(r, data.Hash{}, m) {
 			t.Error("taken by another, or not at all")
 		}
 	})
@@ -224,8 +224,8 @@ func FuzzHandle(f *testing.F) {
 		x.routerInfo(key)
 		x.h.Do(func(r *host.Round) {
 			m := i2np.Message{Type: i2np.Type(typ), Body: body}
-			c.Handle(r, m)
-			x.own.Handle(r, m)
+			c.Handle(r, data.Hash{}, m)
+			x.own.Handle(r, data.Hash{}, m)
 		})
 		n.w.Run(time.Second)
 		if c.leaseSets.Len() != 0 || x.db.RouterInfo(key) != nil {
