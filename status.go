@@ -107,9 +107,10 @@ type Transit struct {
 	Messages uint64            `json:"messages"`
 	Bytes    uint64            `json:"bytes"`
 	Dropped  map[string]uint64 `json:"dropped"`
-	// Pressure is how near the limits of bandwidth the router has been in the
-	// last seconds, 0 to 1; from a half on it refuses tunnels now and then.
-	Pressure float64 `json:"pressure"`
+	// Pressure is how near the nearest of its limits the router is, 0 to 1;
+	// from a half on it refuses tunnels now and then. Pressures tells of each.
+	Pressure  float64           `json:"pressure"`
+	Pressures transit.Pressures `json:"pressures"`
 }
 
 func transitStatus(s transit.Stats) Transit {
@@ -117,7 +118,7 @@ func transitStatus(s transit.Stats) Transit {
 		Participants: s.Participants, InboundGateways: s.InboundGateways, OutboundEndpoints: s.OutboundEndpoints,
 		Requests: s.Requests, Waiting: s.Waiting, Accepted: s.Accepted, Unanswered: s.Unanswered,
 		Refused: inWords(s.Refused), Ignored: inWords(s.Ignored), Dropped: inWords(s.Dropped),
-		Messages: s.Messages, Bytes: s.Bytes, Pressure: s.Pressure,
+		Messages: s.Messages, Bytes: s.Bytes, Pressure: s.Pressure, Pressures: s.Pressures,
 	}
 }
 

@@ -190,7 +190,7 @@ func (rt *Router) tunnels() {
 	}
 	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.profiles)
 	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles)
-	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.local)
+	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.transport.Subnet, rt.local)
 	oldest := cmp.Or(rt.cfg.MinVersion, anyVersion)
 	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
 	rt.floodfill = floodfill.New(floodfill.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get, rt.own.floodfill)

@@ -107,3 +107,15 @@ func (t *Transport) worse(a, b *standing) bool {
 	}
 	return compareSessions(a.session, b.session) < 0
 }
+
+// Subnet is the network that a peer with a session is in, which somebody can
+// easily have many addresses of: the first 16 bits of its IPv4 address or 32 of
+// its IPv6 address. It is the zero Prefix without a session, and where private
+// addresses are used, as routers of one subnet are nothing special there.
+func (t *Transport) Subnet(peer data.Hash) netip.Prefix {
+	s := t.session(peer)
+	if s == nil || t.cfg.AllowPrivate {
+		return netip.Prefix{}
+	}
+	return networkOf(s.Remote().Addr())
+}

@@ -220,3 +220,25 @@ func TestPeerCannotHoardSessions(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestSubnetOfAPeer(t *testing.T) {
+	for _, private := range []bool{true, false} {
+		w := sim.New(t, 1, sim.Config{})
+		db := newKnown()
+		public := func(c *transport.Config) { c.AllowPrivate = private }
+		a, b := simNode(t, w, db, "45.1.2.3", public), simNode(t, w, db, "45.2.3.4", public)
+		if a.tr.Subnet(b.hash).IsValid() {
+			t.Error("known without a session")
+		}
+		join(t, w, a, b)
+		for n, want := range map[*node]string{a: "45.2.0.0/16", b: "45.1.0.0/16"} {
+			other := a.hash
+			if n == a {
+				other = b.hash
+			}
+			if got := n.tr.Subnet(other); got.IsValid() == private || !private && got.String() != want {
+				t.Errorf("private %v: it is in %v", private, got)
+			}
+		}
+	}
+}

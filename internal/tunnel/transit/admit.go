@@ -48,7 +48,11 @@ func (t *Transit) Request(r *host.Round, from data.Hash, m i2np.Message) {
 	if from == t.self {
 		from = data.Hash{} // out of a tunnel that ends here
 	}
-	if why := t.enqueue(r.Now, from, records); why != none {
+	a := request{from: from, arrived: r.Now, records: records}
+	if !from.IsZero() {
+		a.subnet = t.subnet(from)
+	}
+	if why := t.enqueue(a); why != none {
 		t.counts.ignored[why].Add(1)
 		return
 	}
@@ -56,20 +60,21 @@ func (t *Transit) Request(r *host.Round, from data.Hash, m i2np.Message) {
 }
 
 // enqueue lets a request wait, or gives the reason why not.
-func (t *Transit) enqueue(now time.Time, from data.Hash, records i2np.ShortTunnelBuild) Reason {
+func (t *Transit) enqueue(a request) Reason {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
 		return Stopped
-	case t.queue.waiting(from) > 0 && t.accepting && !t.tunnels.fitsPrevious(from):
+	case t.queue.waiting(a.from) > 0 && t.accepting && !t.tunnels.fitsPrevious(a.from, a.subnet):
 		// It will be refused. That is worth the work for one request at a
 		// time: a neighbour that floods gets no more out of us.
 		return Share
-	case !t.queue.open(from):
+	case !t.queue.open(a.from, a.subnet):
 		return Crowded
 	}
-	t.queue.push(request{from: from, arrived: now, records: slices.Clone(records)})
+	a.records = slices.Clone(a.records)
+	t.queue.push(a)
 	return none
 }
 
@@ -84,6 +89,7 @@ func (t *Transit) pump(r *host.Round) {
 			t.counts.ignored[Busy].Add(1)
 			t.mu.Lock()
 			t.serving--
+			t.delayed(maxLag)
 			t.wait(busyPause)
 			t.mu.Unlock()
 			return
@@ -104,6 +110,7 @@ func (t *Transit) next(now time.Time) (request, bool) {
 			a := t.queue.pop()
 			if now.Sub(a.arrived) <= maxWait {
 				t.serving++
+				a.handed = now
 				return a, true
 			}
 			t.counts.ignored[Late].Add(1)
@@ -130,6 +137,7 @@ func (t *Transit) serve(r *host.Round, a request) {
 	defer func() {
 		t.mu.Lock()
 		t.serving--
+		t.delayed(r.Now.Sub(a.handed))
 		t.mu.Unlock()
 		t.pump(r)
 	}()
@@ -154,7 +162,7 @@ func (t *Transit) serve(r *host.Round, a request) {
 		t.refuse(r, q, a.records, Unsupported)
 		return
 	}
-	h, why := t.admit(r.Now, a.from, q)
+	h, why := t.admit(r.Now, a, q)
 	if why != none {
 		t.refuse(r, q, a.records, why)
 		return
@@ -183,9 +191,9 @@ func (t *Transit) refuse(r *host.Round, q *build.Request, records i2np.ShortTunn
 }
 
 // admit decides whether we want to be the hop, and if so makes us it.
-func (t *Transit) admit(now time.Time, from data.Hash, q *build.Request) (*hop, Reason) {
+func (t *Transit) admit(now time.Time, a request, q *build.Request) (*hop, Reason) {
 	h := &hop{
-		t: t, role: q.Role, receive: q.Receive, next: q.Next, previous: from, nextRouter: q.NextRouter,
+		t: t, role: q.Role, receive: q.Receive, next: q.Next, previous: a.from, subnet: a.subnet, nextRouter: q.NextRouter,
 		expires: now.Add(life),
 	}
 	t.mu.Lock()
@@ -216,12 +224,10 @@ func (t *Transit) wants(h *hop) Reason {
 		return Stopped
 	case s.count >= s.max:
 		return Full
-	case !s.fitsPrevious(h.previous) || !s.fits(s.next[h.nextRouter]):
+	case !s.fitsPrevious(h.previous, h.subnet) || !s.fits(s.next[h.nextRouter]):
 		return Share
-	case happens(bandwidth.EarlyDrop(t.pressure)):
-		return Limited
 	}
-	return none
+	return t.pressed().refuses()
 }
 
 // enter puts a hop that was counted into the table.

@@ -159,7 +159,7 @@ func (net *network) swap(hop *node, cfg transit.Config) {
 	hop.t.Close()
 	discard := func(*host.Round, data.Hash, i2np.Message, bandwidth.Class) error { hop.sent++; return nil }
 	hop.t = transit.New(cfg, hop.h, hop.hash, &hop.keys, hop.table, tunnel.NewReplays(1000),
-		tunnel.NewReassembly(1<<20), discard, hop.limiter, func(*host.Round, i2np.Message) {})
+		tunnel.NewReassembly(1<<20), discard, hop.limiter, hop.subnet, func(*host.Round, i2np.Message) {})
 }
 
 func TestFloodOfRequestsStaysBounded(t *testing.T) {
@@ -327,7 +327,7 @@ func TestIncompleteMessagesAreForgotten(t *testing.T) {
 	creator, hop := net.node(standard), net.node(standard)
 	memory := tunnel.NewReassembly(1 << 20)
 	hop.t.Close()
-	hop.t = transit.New(standard, hop.h, hop.hash, &hop.keys, hop.table, tunnel.NewReplays(1000), memory, hop.send, hop.limiter, nil)
+	hop.t = transit.New(standard, hop.h, hop.hash, &hop.keys, hop.table, tunnel.NewReplays(1000), memory, hop.send, hop.limiter, hop.subnet, nil)
 	s, codes := net.outbound(creator, []*node{hop})
 	accepted(t, codes)
 	hop.receive(creator.hash, net.pack(s, tunnel.Delivery{Kind: tunnel.Local}, net.payload(3000))[:2]...)
@@ -376,7 +376,7 @@ func TestRoundsRunSideBySide(t *testing.T) {
 		return nil
 	}
 	tr := transit.New(cfg, engine, hop.hash, &hop.keys, hop.table, tunnel.NewReplays(10000),
-		tunnel.NewReassembly(1<<20), send, hop.limiter, func(*host.Round, i2np.Message) {})
+		tunnel.NewReassembly(1<<20), send, hop.limiter, hop.subnet, func(*host.Round, i2np.Message) {})
 	defer tr.Close()
 
 	var ids [neighbours][each]tunnel.ID

@@ -17,8 +17,6 @@ const (
 	// sweepEvery is how many ticks lie between looks for fragments that have
 	// waited too long at endpoints where nothing comes any more.
 	sweepEvery = 15
-	// smoothing is about how many ticks pressure looks back.
-	smoothing = 8
 )
 
 // tick ends the hops whose time is over and looks at the limits. One timer
@@ -32,7 +30,7 @@ func (t *Transit) tick(r *host.Round) {
 		return
 	}
 	t.timer = t.h.AfterFunc(tickEvery, t.tick)
-	t.pressure += (fill - t.pressure) / smoothing
+	t.measure(fill)
 	t.ticks++
 	gone := t.tunnels.expire(r.Now)
 	if t.ticks%sweepEvery == 0 {

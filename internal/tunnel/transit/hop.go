@@ -1,6 +1,7 @@
 package transit
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,8 @@ type hop struct {
 	role       build.Role
 	receive    tunnel.ID
 	next       tunnel.ID
-	previous   data.Hash // zero of an inbound gateway whose request came out of a tunnel
+	previous   data.Hash    // zero of an inbound gateway whose request came out of a tunnel
+	subnet     netip.Prefix // of previous
 	nextRouter data.Hash
 	layer      tunnel.Layer
 	end        *tunnel.Endpoint // of an outbound endpoint

@@ -3,6 +3,7 @@ package transit_test
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type node struct {
 	keys    x25519.KeyPair
 	table   *tunnel.Table
 	limiter *bandwidth.Limiter
+	subnets map[data.Hash]netip.Prefix // of neighbours
 	t       *transit.Transit
 
 	inbox []received
@@ -71,13 +73,17 @@ func (net *network) limited(cfg transit.Config, limits bandwidth.Limits) *node {
 		keys:    x25519.Generate(),
 		table:   tunnel.NewTable(20000),
 		limiter: bandwidth.NewLimiter(net.w.Now(), limits),
+		subnets: make(map[data.Hash]netip.Prefix),
 	}
 	random.Fill(n.hash[:])
 	n.t = transit.New(cfg, n.h, n.hash, &n.keys, n.table, tunnel.NewReplays(10000), tunnel.NewReassembly(1<<20),
-		n.send, n.limiter, func(_ *host.Round, m i2np.Message) { n.local = append(n.local, clone(m)) })
+		n.send, n.limiter, n.subnet, func(_ *host.Round, m i2np.Message) { n.local = append(n.local, clone(m)) })
 	net.nodes[n.hash] = n
 	return n
 }
+
+// subnet is where a neighbour is.
+func (n *node) subnet(h data.Hash) netip.Prefix { return n.subnets[h] }
 
 func (net *network) chain(cfg transit.Config, count int) []*node {
 	all := make([]*node, count)

@@ -20,9 +20,9 @@ const (
 	Share              // the neighbour has its share of tunnels
 	Crowded            // the neighbour has its share of requests waiting
 	Late               // it waited too long, or its time was over
-	Busy               // no worker was free
+	Busy               // workers have too much to do
 	Stopped            // we take no tunnels
-	Full               // we have as many tunnels as we may
+	Full               // we have as many tunnels as we may, or nearly so
 	Limited            // bandwidth
 	Taken              // the tunnel ID is in use
 	Unsupported        // a cipher we do not have
@@ -70,9 +70,10 @@ type Stats struct {
 	Messages uint64            `json:"messages"`
 	Bytes    uint64            `json:"bytes"`
 	Dropped  map[Reason]uint64 `json:"dropped,omitempty"`
-	// Pressure is how near we have been to the limits of bandwidth in the
-	// last seconds, 0 to 1. From a half on tunnels are refused now and then.
-	Pressure float64 `json:"pressure"`
+	// Pressure is how near the nearest of our limits is, 0 to 1. From a half
+	// on tunnels are refused now and then. Pressures tells of each.
+	Pressure  float64   `json:"pressure"`
+	Pressures Pressures `json:"pressures"`
 }
 
 // Tunnel is the state of one tunnel we carry.
@@ -123,7 +124,8 @@ func (t *Transit) Stats() Stats {
 	s.InboundGateways = t.tunnels.roles[build.InboundGateway]
 	s.OutboundEndpoints = t.tunnels.roles[build.OutboundEndpoint]
 	s.Waiting = t.queue.size + t.serving
-	s.Pressure = t.pressure
+	s.Pressures = t.pressed()
+	s.Pressure = s.Pressures.Most()
 	return s
 }
 

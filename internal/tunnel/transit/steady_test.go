@@ -36,7 +36,7 @@ func newSteady(tb testing.TB, role build.Role) *steady {
 	limiter := bandwidth.NewLimiter(net.w.Now(), bandwidth.Limits{Out: bandwidth.Line{Transit: 1 << 40}})
 	discard := func(*host.Round, data.Hash, i2np.Message, bandwidth.Class) error { s.sent++; return nil }
 	s.n.t = transit.New(standard, s.n.h, s.n.hash, &s.n.keys, s.n.table, tunnel.NewReplays(1<<20),
-		tunnel.NewReassembly(1<<20), discard, limiter, func(*host.Round, i2np.Message) {})
+		tunnel.NewReassembly(1<<20), discard, limiter, s.n.subnet, func(*host.Round, i2np.Message) {})
 	for range 4 {
 		other := build.Hop{Hash: data.Hash{1}, Key: x25519.Generate().Public}
 		p := path(build.Outbound, []*node{s.n}, data.Hash{2}, 3)

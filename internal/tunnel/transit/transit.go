@@ -2,7 +2,8 @@
 //
 // A request to be a hop comes as a ShortTunnelBuild message. What can be seen
 // without public-key work is checked where it arrives; then it waits in a
-// queue that gives every neighbour its turn, and a worker opens it (admit.go).
+// queue that gives every subnet and in it every neighbour its turn, and a worker
+// opens it (admit.go).
 // Yes or no, the answer is written and the message goes on. A yes enters the
 // tunnel table as a hop of one of three roles:
 //
@@ -16,11 +17,14 @@
 // between routers that hold the same tunnel.
 //
 // All that others can make us keep or do is bounded: tunnels together and for
-// each neighbour, requests that wait, requests answered in a second, and bytes
-// relayed. A tunnel ends ten minutes and a little after it began (expire.go).
+// each neighbour and subnet, requests that wait, requests answered in a second,
+// and bytes relayed. Near a limit more and more requests are refused
+// (pressure.go). A tunnel ends ten minutes and a little after it began
+// (expire.go).
 package transit
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -48,6 +52,7 @@ type Transit struct {
 	memory  *tunnel.Reassembly
 	send    tunnel.Sender
 	limiter *bandwidth.Limiter
+	subnet  func(peer data.Hash) netip.Prefix
 	local   func(r *host.Round, m i2np.Message)
 
 	requests *replay.Filter
@@ -63,19 +68,23 @@ type Transit struct {
 	tunnels   tunnels
 	timer     host.Timer
 	ticks     int
-	pressure  float64 // how full the limits have been of late, 0 to 1
+	pressures Pressures
+	lag       time.Duration // the longest that a request has waited for a worker since the last tick
 }
 
 // New makes the transit of the router self, whose static key is key. Hops
 // enter table. All that is sent goes through send as Transit. The limiter tells
-// what to drop, and is told what came in for hops and what was sent. local takes the messages that come out of
+// what to drop, and is told what came in for hops and what was sent. subnet
+// tells where a neighbour is: those of one subnet share what one may have, and
+// the zero Prefix is of no subnet. local takes the messages that come out of
 // an outbound tunnel here and are for this very router; they are lent until it
 // returns, and nothing is known of their origin.
 func New(cfg Config, h host.Host, self data.Hash, key *x25519.KeyPair, table *tunnel.Table, replays *tunnel.Replays,
-	memory *tunnel.Reassembly, send tunnel.Sender, limiter *bandwidth.Limiter, local func(r *host.Round, m i2np.Message)) *Transit {
+	memory *tunnel.Reassembly, send tunnel.Sender, limiter *bandwidth.Limiter, subnet func(peer data.Hash) netip.Prefix,
+	local func(r *host.Round, m i2np.Message)) *Transit {
 	t := &Transit{
 		cfg: cfg, h: h, self: self, key: key, table: table, replays: replays, memory: memory,
-		send: send, limiter: limiter, local: local,
+		send: send, limiter: limiter, subnet: subnet, local: local,
 		requests:  replay.New(build.MaxAge, cfg.RequestRate*int(build.MaxAge/time.Second)),
 		accepting: cfg.Accept,
 		queue:     newQueue(min(max(cfg.RequestRate*int(maxWait/time.Second), minWaiting), maxWaiting)),

@@ -77,7 +77,7 @@ func newWired(tb testing.TB, w *sim.World, db netdb, number int) *wired {
 	db[n.hash], err = data.SignRouterInfo(key, identity, w.Now(), n.tr.Addresses(), options)
 	must(tb, err)
 	n.t = transit.New(standard, n.h, n.hash, &n.keys, n.table, tunnel.NewReplays(10000), tunnel.NewReassembly(1<<20),
-		n.tr.Send, limiter, func(_ *host.Round, m i2np.Message) { n.local = append(n.local, clone(m)) })
+		n.tr.Send, limiter, n.tr.Subnet, func(_ *host.Round, m i2np.Message) { n.local = append(n.local, clone(m)) })
 	return n
 }
 
