@@ -1,14 +1,10 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +12,7 @@ import (
 	"allium/internal/daemon"
 	"allium/internal/data"
 	"allium/internal/netdb"
+	"allium/internal/reseed"
 	"allium/internal/su3"
 )
 
@@ -29,9 +26,6 @@ type importCommand struct {
 	Config string   `type:"path" placeholder:"FILE" help:"The router's settings file: it says which network is meant."`
 	Paths  []string `arg:"" type:"path" help:"RouterInfo files, folders that hold some at any depth, ZIP archives, SU3 files."`
 }
-
-// maxImport is the largest file that is looked into, in bytes.
-const maxImport = 64 << 20
 
 // Run implements the command.
 func (c *importCommand) Run(s *streams) error {
@@ -47,11 +41,11 @@ func (c *importCommand) Run(s *streams) error {
 	var failed []error
 	done, err := allium.Import(c.Dir, cfg.Router, func(yield func(string, []byte) bool) {
 		more := true
-		found := func(name string, b []byte) {
+		found := func(_, name string, b []byte) {
 			more = more && yield(name, b)
 		}
 		for _, path := range c.Paths {
-			if err := routerInfos(path, found); err != nil {
+			if err := reseed.Files(path, time.Now(), su3.ReseedSigners(), found); err != nil {
 				failed = append(failed, err)
 			}
 		}
@@ -102,91 +96,6 @@ func explain(reason error, cfg *daemon.Config) string {
 		return fmt.Sprintf("the router knows %d others, the most that router.max_routers allows", cfg.Router.MaxRouters)
 	}
 	return reason.Error()
-}
-
-// routerInfos finds the RouterInfos that a path leads to, with the names of
-// their files. What is wrong with one of many files in a folder does not keep
-// the others.
-func routerInfos(path string, found func(name string, b []byte)) error {
-	var failed []error
-	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			failed = append(failed, err)
-			return nil
-		case d.IsDir():
-			return nil
-		case p != path && !isRouterInfo(p):
-			return nil // something else in a folder
-		}
-		b, err := readLimited(p, maxImport)
-		if err == nil {
-			err = unpack(p, b, found)
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", p, err))
-		}
-		return nil
-	})
-	return errors.Join(append(failed, err)...)
-}
-
-// isRouterInfo tells by the name which files among others to look at.
-func isRouterInfo(name string) bool {
-	return strings.HasSuffix(name, ".dat") || strings.HasSuffix(name, ".info")
-}
-
-// unpack finds the RouterInfos in a file: it may be one, or hold many.
-func unpack(name string, b []byte, found func(name string, b []byte)) error {
-	switch {
-	case bytes.HasPrefix(b, []byte("I2Psu3")):
-		return unsign(b, found)
-	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
-		return unzip(b, found)
-	}
-	found(name, b)
-	return nil
-}
-
-// unsign finds the files of a bundle that a known signer has signed.
-func unsign(b []byte, found func(name string, b []byte)) error {
-	f, err := su3.Parse(b)
-	if err != nil {
-		return err
-	}
-	if err := f.Verify(time.Now(), su3.ReseedSigners()); err != nil {
-		return err
-	}
-	entries, err := su3.Bundle(f.Content)
-	for _, e := range entries {
-		found(e.Name, e.Bytes)
-	}
-	return err
-}
-
-// unzip finds the files of an archive that may be RouterInfos, in whatever
-// folders. What is longer than one can be is cut, and then none.
-func unzip(b []byte, found func(name string, b []byte)) error {
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return err
-	}
-	for _, f := range z.File {
-		if f.FileInfo().IsDir() || !isRouterInfo(f.Name) {
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
-		}
-		content, err := io.ReadAll(io.LimitReader(r, su3.MaxEntry+1))
-		_ = r.Close() // an error of what was not read
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
-		}
-		found(f.Name, content)
-	}
-	return nil
 }
 
 // readLimited reads a file of at most so many bytes.
