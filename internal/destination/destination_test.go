@@ -42,7 +42,7 @@ func TestMessagesCrossALossyNetwork(t *testing.T) {
 }
 
 func TestLargestMessageFitsThrough(t *testing.T) {
-	w := sim.New(t, 2, sim.Config{})
+	w := sim.New(t, 20, sim.Config{})
 	_, a, b := pair(t, w, 5)
 	largest := noise(destination.MaxPayload)
 	for i := range 3 { // NS with our LeaseSet, and later without

@@ -25,8 +25,12 @@ const (
 	banRecord  = 'b'
 )
 
-// format is the first byte of every record. Others are dropped.
-const format = 1
+// peerFormat and banFormat are the first bytes of the records. Others, such as
+// peers in format 1 that did not know of delays and proof, are dropped.
+const (
+	peerFormat = 2
+	banFormat  = 1
+)
 
 // errRecord reports a record that this version cannot read or has no room for.
 var errRecord = errors.New("profile: unreadable record")
@@ -119,35 +123,48 @@ func (p *Profiles) changes() ([]store.Change, map[storeKey]struct{}) {
 }
 
 func (of *peer) append(b []byte) []byte {
-	b = append(b, format)
+	b = append(b, peerFormat)
 	b = appendTime(b, of.seen)
-	for _, count := range of.counts {
-		b = binary.BigEndian.AppendUint32(b, math.Float32bits(count))
+	for _, v := range of.fading() {
+		b = binary.BigEndian.AppendUint32(b, math.Float32bits(*v))
 	}
+	b = appendTime(b, of.met)
+	b = appendTime(b, of.proven)
 	b = append(b, of.refusal)
 	for _, p := range of.patience {
-		b = append(b, p.blame, p.pauses)
+		b = binary.BigEndian.AppendUint32(b, math.Float32bits(p.blame))
+		b = append(b, p.pauses)
 		b = appendTime(b, p.last)
 		b = appendTime(b, p.until)
 	}
 	return b
 }
 
+// fading is all that fades, in the order of the record.
+func (of *peer) fading() (all [events + 3]*float32) {
+	for e := range of.counts {
+		all[e] = &of.counts[e]
+	}
+	copy(all[events:], []*float32{&of.delays, &of.delayed, &of.pace})
+	return all
+}
+
 func parsePeer(b []byte) (*peer, error) {
 	r := wire.NewReader(b)
 	of := new(peer)
-	known := r.Uint8() == format
+	known := r.Uint8() == peerFormat
 	of.seen = readTime(&r)
-	for e := range of.counts {
-		of.counts[e] = math.Float32frombits(r.Uint32())
-		known = known && of.counts[e] >= 0 && of.counts[e] <= math.MaxFloat32 // and no NaN
+	for _, v := range of.fading() {
+		*v = math.Float32frombits(r.Uint32())
+		known = known && *v >= 0 && *v <= math.MaxFloat32 // and no NaN
 	}
+	of.met, of.proven = readTime(&r), readTime(&r)
 	of.refusal = r.Uint8()
 	for i := range of.patience {
 		p := &of.patience[i]
-		p.blame, p.pauses = r.Uint8(), r.Uint8()
+		p.blame, p.pauses = math.Float32frombits(r.Uint32()), r.Uint8()
 		p.last, p.until = readTime(&r), readTime(&r)
-		known = known && int(p.blame) < limits[i].blame && p.pauses < maxPauses
+		known = known && p.blame >= 0 && p.blame < limits[i].blame && p.pauses < maxPauses
 	}
 	if r.Done() != nil || !known {
 		return nil, errRecord
@@ -159,13 +176,13 @@ func parsePeer(b []byte) (*peer, error) {
 const maxPauses = 16
 
 func (b ban) append(to []byte) []byte {
-	to = appendTime(append(to, format), b.until)
+	to = appendTime(append(to, banFormat), b.until)
 	return append(to, b.reason...)
 }
 
 func parseBan(b []byte) (ban, error) {
 	r := wire.NewReader(b)
-	known := r.Uint8() == format
+	known := r.Uint8() == banFormat
 	until := readTime(&r)
 	if r.Err() != nil || !known || r.Len() > maxReason {
 		return ban{}, errRecord

@@ -60,17 +60,17 @@ func TestScorePrefersThoseWhoJoin(t *testing.T) {
 	p := open(t, newBucket(t))
 	joins, mixed, refuses, silent, lossy, distant := hash(1), hash(2), hash(3), hash(4), hash(5), hash(6)
 	for range 5 {
-		p.TunnelAccepted(noon, joins)
-		p.TunnelAccepted(noon, mixed)
+		p.TunnelAccepted(noon, joins, 0)
+		p.TunnelAccepted(noon, mixed, 0)
 		p.TunnelRefused(noon, mixed, 30)
 		p.TunnelRefused(noon, refuses, 30)
 		p.TunnelTimeout(noon, silent)
-		p.TunnelAccepted(noon, lossy)
+		p.TunnelAccepted(noon, lossy, 0)
 		p.TestFailed(noon, lossy)
-		p.TunnelAccepted(noon, distant)
+		p.TunnelAccepted(noon, distant, 0)
 		p.DialFailed(noon, distant)
 	}
-	score := func(h data.Hash) float64 { return p.Score(noon, h) }
+	score := func(h data.Hash) float64 { return p.Standing(noon, h).Score }
 	if s := score(peer); s != 0.5 {
 		t.Errorf("an unknown peer has %v", s)
 	}
@@ -80,7 +80,7 @@ func TestScorePrefersThoseWhoJoin(t *testing.T) {
 	if !(score(joins) > score(lossy) && score(lossy) > score(distant)) {
 		t.Error(score(joins), score(lossy), score(distant))
 	}
-	if after := p.Score(noon.Add(time.Hour), joins); !(after < score(joins) && after > 0.5) {
+	if after := p.Standing(noon.Add(time.Hour), joins).Score; !(after < score(joins) && after > 0.5) {
 		t.Errorf("%v an hour after %v", after, score(joins))
 	}
 }
@@ -93,7 +93,7 @@ func TestLookupScorePrefersThoseWhoAnswer(t *testing.T) {
 	if a, f := p.LookupScore(noon, answers), p.LookupScore(noon, fails); !(a > p.LookupScore(noon, peer) && p.LookupScore(noon, peer) > f) {
 		t.Error(a, f)
 	}
-	if p.Score(noon, fails) != 0.5 {
+	if p.Standing(noon, fails).Score != 0.5 {
 		t.Error("a bad floodfill is taken for a bad hop")
 	}
 }
@@ -108,8 +108,9 @@ func TestFailuresPauseAPeer(t *testing.T) {
 		succeed func(*profile.Profiles)
 		patient int // how many failures are borne
 	}{
-		"refusals":     {func(p *profile.Profiles) { p.TunnelRefused(noon, peer, 30) }, func(p *profile.Profiles) { p.TunnelAccepted(noon, peer) }, 1},
-		"timeouts":     {func(p *profile.Profiles) { p.TunnelTimeout(noon, peer) }, func(p *profile.Profiles) { p.TestPassed(noon, peer) }, 3},
+		"refusals":     {func(p *profile.Profiles) { p.TunnelRefused(noon, peer, 30) }, func(p *profile.Profiles) { p.TunnelAccepted(noon, peer, 0) }, 1},
+		"timeouts":     {func(p *profile.Profiles) { p.TunnelTimeout(noon, peer) }, func(p *profile.Profiles) { p.TestPassed(noon, peer, 0) }, 1},
+		"silence":      {func(p *profile.Profiles) { p.TunnelTimeout(noon, peer, hash(1)) }, func(p *profile.Profiles) { p.TunnelAccepted(noon, peer, 0) }, 3},
 		"failed dials": {func(p *profile.Profiles) { p.DialFailed(noon, peer) }, func(p *profile.Profiles) { p.Connected(noon, peer) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,8 +195,8 @@ func TestPausesGrowAndAreBounded(t *testing.T) {
 
 func TestCountsFade(t *testing.T) {
 	p := open(t, newBucket(t))
-	p.TunnelAccepted(noon, peer)
-	p.TunnelAccepted(noon.Add(time.Hour), peer)
+	p.TunnelAccepted(noon, peer, 0)
+	p.TunnelAccepted(noon.Add(time.Hour), peer, 0)
 	if got := p.Peers(noon.Add(2 * time.Hour))[0].TunnelsAccepted; got != 0.75 {
 		t.Errorf("got %v", got)
 	}
@@ -216,14 +217,18 @@ func TestEveryPauseEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		events := []func(time.Time, data.Hash){
-			p.TunnelAccepted, func(now time.Time, h data.Hash) { p.TunnelRefused(now, h, 30) }, p.TunnelTimeout, p.TestPassed, p.TestFailed,
+			func(now time.Time, h data.Hash) { p.TunnelAccepted(now, h, time.Second) },
+			func(now time.Time, h data.Hash) { p.TunnelRefused(now, h, 30) },
+			func(now time.Time, h data.Hash) { p.TunnelTimeout(now, hash(1), h, hash(2)) },
+			func(now time.Time, h data.Hash) { p.TestPassed(now, h, 3) },
+			func(now time.Time, h data.Hash) { p.TestFailed(now, h, hash(3)) },
 			p.DialFailed, p.Connected, p.LookupAnswered, p.LookupFailed,
 		}
 		now := noon
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			now = now.Add(time.Duration(rapid.IntRange(-60, 1200).Draw(t, "seconds")) * time.Second)
 			rapid.SampledFrom(events).Draw(t, "event")(now, peer)
-			for _, score := range []float64{p.Score(now, peer), p.LookupScore(now, peer)} {
+			for _, score := range []float64{p.Standing(now, peer).Score, p.LookupScore(now, peer)} {
 				if !(score >= 0 && score <= 1) {
 					t.Fatalf("score %v", score)
 				}
@@ -289,7 +294,7 @@ func TestProfilesSurviveARestart(t *testing.T) {
 	bucket := newBucket(t)
 	p := open(t, bucket)
 	for i := range 3 {
-		p.TunnelAccepted(noon, hash(i))
+		p.TunnelAccepted(noon, hash(i), 0)
 		p.TunnelRefused(noon, hash(i), 10)
 		p.LookupAnswered(noon.Add(time.Minute), hash(i))
 	}
@@ -354,6 +359,7 @@ func TestUnreadableRecordsAreDropped(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	f.Add(byte('p'), []byte{1})
 	f.Add(byte('b'), []byte{1, 0, 0, 1, 0x90, 0, 0, 0, 0, 'x'})
+	f.Add(byte('p'), append([]byte{2}, make([]byte, 8+12*4+2*8+1+3*21)...))
 	f.Add(byte('p'), append([]byte{1}, make([]byte, 8+9*4+1+3*18)...))
 	f.Add(byte('?'), []byte{})
 	f.Fuzz(func(t *testing.T, kind byte, value []byte) {
@@ -364,7 +370,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		p := open(t, bucket)
 		far := time.UnixMilli(1 << 62)
-		if s := p.Score(noon, peer); !(s >= 0 && s <= 1) {
+		if s := p.Standing(noon, peer).Score; !(s >= 0 && s <= 1) {
 			t.Errorf("score %v", s)
 		}
 		p.TunnelRefused(noon, peer, 30)
@@ -390,7 +396,7 @@ func TestConcurrentUse(t *testing.T) {
 				p.TunnelTimeout(noon, hash(i))
 				p.Ban(hash(i+part), "reason", noon.Add(time.Hour))
 				p.Usable(noon, hash(i))
-				p.Score(noon, hash(i))
+				p.Standing(noon, hash(i))
 				if i%50 == 0 {
 					p.Expire(noon)
 					p.Peers(noon)
@@ -409,11 +415,11 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestAskingAllocatesNothing(t *testing.T) {
 	p := open(t, newBucket(t))
-	p.TunnelAccepted(noon, peer)
+	p.TunnelAccepted(noon, peer, 0)
 	n := testing.AllocsPerRun(100, func() {
-		p.TunnelAccepted(noon, peer)
+		p.TunnelAccepted(noon, peer, 0)
 		p.Usable(noon, peer)
-		p.Score(noon, peer)
+		p.Standing(noon, peer)
 		p.Banned(noon, peer)
 	})
 	if n != 0 {
@@ -424,11 +430,11 @@ func TestAskingAllocatesNothing(t *testing.T) {
 func BenchmarkUsableAndScore(b *testing.B) {
 	p := open(b, newBucket(b))
 	for i := range 4000 {
-		p.TunnelAccepted(noon, hash(i))
+		p.TunnelAccepted(noon, hash(i), 0)
 	}
 	h := hash(7)
 	for b.Loop() {
-		if !p.Usable(noon, h) || p.Score(noon, h) < 0.5 {
+		if !p.Usable(noon, h) || p.Standing(noon, h).Score < 0.5 {
 			b.Fail()
 		}
 	}

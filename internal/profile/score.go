@@ -19,16 +19,16 @@ const (
 // success is the blame that takes away all blame before it.
 const success = -1
 
-// rules say which role an event speaks of and how much the peer is to blame.
-// A refusal is certainly the peer's, a silent tunnel may be any hop's, and a
-// failed test that of any hop of two tunnels.
+// rules say which role an event speaks of and how much whoever caused it is to
+// blame. A failed test has no blame, as the next build has its own, and answers
+// at once who is there.
 var rules = [events]struct {
 	role  role
-	blame int
+	blame float32
 }{
 	tunnelAccepted: {asHop, success},
 	tunnelRefused:  {asHop, 2},
-	tunnelTimeout:  {asHop, 1},
+	tunnelTimeout:  {asHop, 2},
 	testPassed:     {asHop, success},
 	testFailed:     {asHop, 0},
 	dialFailed:     {asNeighbour, 1},
@@ -40,7 +40,7 @@ var rules = [events]struct {
 // limits say how much blame in a row starts a pause, how long the first one
 // is, and how long the longest, each being twice the one before.
 var limits = [roles]struct {
-	blame          int
+	blame          float32
 	first, longest time.Duration
 }{
 	asHop:       {4, 30 * time.Second, 10 * time.Minute},
@@ -53,13 +53,13 @@ const blameLasts = time.Hour
 
 // patience is how a peer stands in one role.
 type patience struct {
-	blame  uint8     // in a row
+	blame  float32   // in a row
 	pauses uint8     // in a row
 	last   time.Time // the last failure
 	until  time.Time // the end of the pause
 }
 
-func (p *patience) note(now time.Time, r role, blame int) {
+func (p *patience) note(now time.Time, r role, blame float32) {
 	if blame == success || now.Sub(p.last) > blameLasts {
 		*p = patience{}
 	}
@@ -69,12 +69,12 @@ func (p *patience) note(now time.Time, r role, blame int) {
 	}
 	p.last = now
 	limit := limits[r]
-	p.blame = uint8(min(int(p.blame)+blame, limit.blame))
-	if int(p.blame) < limit.blame {
+	p.blame = min(p.blame+blame, limit.blame)
+	if p.blame < limit.blame {
 		return
 	}
 	p.until = now.Add(min(limit.first<<p.pauses, limit.longest))
-	p.blame = uint8(limit.blame - 1) // the next failure starts the next pause
+	p.blame = limit.blame - 1 // the next failure starts the next pause
 	if limit.first<<p.pauses < limit.longest {
 		p.pauses++
 	}
@@ -112,22 +112,12 @@ func (p *Profiles) UsableForLookups(now time.Time, h data.Hash) bool {
 // unknownScore is what a peer begins with.
 const unknownScore = 0.5
 
-// Score compares peers as hops: from 0 to 1, higher for those who lately
+// score compares peers as hops: from 0 to 1, higher for those who lately
 // joined more of the tunnels they were asked for, lost fewer tests and could
-// be dialled. An unknown peer has 0.5.
-func (p *Profiles) Score(now time.Time, h data.Hash) float64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if of := p.peers[h]; of != nil {
-		return of.score(now)
-	}
-	return unknownScore
-}
-
+// be dialled.
 func (of *peer) score(now time.Time) float64 {
 	worth := of.worth(now)
-	// Tests blame many for one, so a few failures weigh little.
-	tests := of.share(worth, 4, 0, testPassed, testFailed)
+	tests := of.share(worth, 2, 0, testPassed, testFailed)
 	reached := of.share(worth, 1, 0, connected, dialFailed)
 	return of.share(worth, 1, 1, tunnelAccepted, tunnelRefused, tunnelTimeout) * tests * reached
 }

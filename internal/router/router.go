@@ -189,7 +189,7 @@ func (rt *Router) tunnels() {
 		path.MinVersion = v
 	}
 	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.profiles)
-	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles)
+	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles, rt.transport)
 	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.transport.Subnet, rt.local)
 	oldest := cmp.Or(rt.cfg.MinVersion, anyVersion)
 	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)

@@ -69,3 +69,12 @@ func (t *Transport) source(to netip.Addr) netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// Dialable tells whether a router has an address that can be dialled from
+// here.
+func (t *Transport) Dialable(ri *data.RouterInfo) bool {
+	return slices.ContainsFunc(ri.Addresses(), func(a data.RouterAddress) bool {
+		_, ok := t.bidNTCP2(a)
+		return ok
+	})
+}

@@ -209,6 +209,15 @@ func (t *Transport) Connect(r *host.Round, to data.Hash) error {
 // Connected tells whether a session with a router stands.
 func (t *Transport) Connected(peer data.Hash) bool { return t.session(peer) != nil }
 
+// Remote is where a peer is that there is a session with.
+func (t *Transport) Remote(peer data.Hash) (at netip.Addr, ok bool) {
+	s := t.session(peer)
+	if s == nil {
+		return netip.Addr{}, false
+	}
+	return s.Remote().Addr(), true
+}
+
 // Close says good-bye to every peer, gives up all dials and stops listening.
 // What waits in sessions is still sent as far as the connections take it.
 func (t *Transport) Close(r *host.Round) {

@@ -3,6 +3,7 @@ package query_test
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -134,7 +135,7 @@ func (n *network) add(i int, ff bool) *node {
 	x.published = netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, x.hash)
 	x.table = tunnel.NewTable(1000)
 	x.builder = pool.NewBuilder(x.h, x.hash, x.table, tunnel.NewReplays(1000), tunnel.NewReassembly(1<<20), x.send, x.profiles)
-	x.selector = pool.NewSelector(pool.PathConfig{}, x.hash, x.db, x.profiles)
+	x.selector = pool.NewSelector(pool.PathConfig{}, x.hash, x.db, x.profiles, everywhere{})
 	x.queries = query.New(query.Config{}, x.h, x.hash, x.db, x.profiles, x.send)
 	x.floodfill = floodfill.New(floodfill.Config{}, x.h, x.hash, x.db, x.published, x.send,
 		func(time.Time) *data.RouterInfo { return x.info }, func() bool { return ff })
@@ -143,6 +144,15 @@ func (n *network) add(i int, ff bool) *node {
 	n.by[x.hash] = x
 	return x
 }
+
+// everywhere is sessions with all routers.
+type everywhere struct{}
+
+// Dialable implements pool.Neighbours.
+func (everywhere) Dialable(*data.RouterInfo) bool { return true }
+
+// Remote implements pool.Neighbours.
+func (everywhere) Remote(data.Hash) (netip.Addr, bool) { return netip.Addr{}, true }
 
 // sign makes the RouterInfo of a node as of now.
 func (x *node) sign(ff bool) {

@@ -9,6 +9,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
+	"allium/internal/profile"
 	"allium/internal/tunnel"
 	"allium/internal/tunnel/build"
 )
@@ -44,13 +45,13 @@ type Profiles interface {
 	// Usable tells whether a peer had better be asked now: it is not resting
 	// after failures.
 	Usable(now time.Time, peer data.Hash) bool
-	// Score orders peers: a higher one has accepted more of late.
-	Score(now time.Time, peer data.Hash) float64
-	TunnelAccepted(now time.Time, peer data.Hash)
+	// Standing is what has become of dealings with a peer.
+	Standing(now time.Time, peer data.Hash) profile.Standing
+	TunnelAccepted(now time.Time, peer data.Hash, took time.Duration)
 	TunnelRefused(now time.Time, peer data.Hash, code uint8)
-	TunnelTimeout(now time.Time, peer data.Hash)
-	TestPassed(now time.Time, peer data.Hash)
-	TestFailed(now time.Time, peer data.Hash)
+	TunnelTimeout(now time.Time, hops ...data.Hash)
+	TestPassed(now time.Time, peer data.Hash, pace float64)
+	TestFailed(now time.Time, hops ...data.Hash)
 }
 
 // NewBuilder makes the builder of the router self. Inbound tunnels enter
@@ -73,6 +74,7 @@ type flight struct {
 	receive   tunnel.ID // of an inbound tunnel
 	back      *Pool     // whose tunnel the answer to an outbound build takes
 	first     data.Hash // the router the request is handed to
+	legs      int       // how often request and answer are handed on
 	timer     host.Timer
 	late      bool
 }
@@ -150,10 +152,23 @@ func (b *Builder) overdue(r *host.Round, f *flight) {
 		}
 	})
 	b.mu.Unlock()
-	for _, hop := range f.hops {
-		b.profiles.TunnelTimeout(r.Now, hop.Hash)
+	if _, connected := f.pool.selector.neighbours.Remote(f.first); !connected {
+		// The request has not left. If that is the router's fault, its dial
+		// says so in time.
+		f.pool.failed(r, f.direction, CauseUnreached)
+		return
 	}
+	b.profiles.TunnelTimeout(r.Now, f.path()...)
 	f.pool.failed(r, f.direction, CauseNoAnswer)
+}
+
+// path is the hashes of the hops.
+func (f *flight) path() []data.Hash {
+	hops := make([]data.Hash, len(f.hops))
+	for i := range f.hops {
+		hops[i] = f.hops[i].Hash
+	}
+	return hops
 }
 
 // fail ends a build that is no longer among those under way, and tells its
@@ -203,7 +218,7 @@ func (b *Builder) reply(r *host.Round, m i2np.Message, through *Pool) bool {
 		b.fail(r, f, CauseTampered)
 		return true
 	}
-	if cause := b.credit(r.Now, replies); cause != "" {
+	if cause := b.credit(r.Now, f, replies); cause != "" {
 		b.fail(r, f, cause)
 		return true
 	}
@@ -219,12 +234,13 @@ func (f *flight) answer() i2np.Type {
 	return i2np.TypeOutboundTunnelBuildReply
 }
 
-// credit remembers what each hop has answered. It gives the cause of failure
-// if one refused.
-func (b *Builder) credit(now time.Time, replies []build.HopReply) (cause Cause) {
+// credit remembers what each hop has answered, and how soon. It gives the
+// cause of failure if one refused.
+func (b *Builder) credit(now time.Time, f *flight, replies []build.HopReply) (cause Cause) {
+	took := now.Sub(f.started) / time.Duration(f.legs)
 	for i, reply := range replies {
 		if reply.Code == build.Accept {
-			b.profiles.TunnelAccepted(now, reply.Hash)
+			b.profiles.TunnelAccepted(now, reply.Hash, took)
 			continue
 		}
 		b.profiles.TunnelRefused(now, reply.Hash, uint8(reply.Code))
@@ -238,10 +254,7 @@ func (b *Builder) credit(now time.Time, replies []build.HopReply) (cause Cause) 
 // stand puts a tunnel that all hops have accepted into use. Pools that had no
 // way to build may have one now.
 func (b *Builder) stand(r *host.Round, f *flight) {
-	hops := make([]data.Hash, len(f.hops))
-	for i := range f.hops {
-		hops[i] = f.hops[i].Hash
-	}
+	hops := f.path()
 	if f.direction == build.Outbound {
 		out := &Outbound{hops: hops, layers: f.build.Layers(), next: f.build.Gateway()}
 		out.lifetime.begin(f.pool, f.started)

@@ -6,53 +6,31 @@ import (
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/profile"
 	"allium/internal/tunnel/build"
+	"allium/internal/x25519"
 )
 
-const (
-	// lookEvery is how often the netDb is gone through for candidates. While
-	// they are fewer than fewCandidates, as after the start, it is done every
-	// lookEveryFew.
-	lookEvery     = 10 * time.Second
-	fewCandidates = 100
-	lookEveryFew  = time.Second
-)
+// oldCongestion is the age at which a RouterInfo that asks to be spared no
+// longer tells how things are (proposal 162).
+const oldCongestion = 15 * time.Minute
 
-// candidate is what a Selector has to know of a router that may be a hop.
+// candidate is what a Selector has to know of a router that may be a hop. All
+// but the last three fields follow from its RouterInfo.
 type candidate struct {
-	hop     build.Hop
-	says    reluctance // for what it says of itself
-	v4, v6  bool       // the kinds of addresses it can be dialled at
-	subnets []netip.Prefix
-	family  string
-}
+	hop       build.Hop
+	info      *data.RouterInfo
+	caps      data.Capabilities
+	published time.Time
+	v4, v6    bool // the kinds of addresses it can be dialled at
+	statics   []x25519.PublicKey
+	points    []netip.AddrPort
+	subnets   []netip.Prefix
+	family    string
 
-// eligible are the routers that may be hops at all, as of some seconds ago.
-// They are not to be changed.
-func (s *Selector) eligible(now time.Time) []*candidate {
-	s.mu.Lock()
-	known := s.candidates
-	every := lookEvery
-	if len(known) < fewCandidates {
-		every = lookEveryFew
-	}
-	age := now.Sub(s.lookedAt)
-	if known != nil && age >= 0 && age < every {
-		s.mu.Unlock()
-		return known
-	}
-	s.lookedAt = now
-	s.mu.Unlock()
-
-	infos := s.known.Select(s.admits)
-	known = make([]*candidate, len(infos))
-	for i, ri := range infos {
-		known[i] = newCandidate(ri)
-	}
-	s.mu.Lock()
-	s.candidates = known
-	s.mu.Unlock()
-	return known
+	near    bool         // we can dial it
+	remote  netip.Prefix // the subnet of the session with it, if there is one
+	profile profile.Standing
 }
 
 // admits tells routers that may be hops at all.
@@ -68,44 +46,47 @@ func (s *Selector) admits(ri *data.RouterInfo) bool {
 	if len(s.cfg.Peers) > 0 && !slices.Contains(s.cfg.Peers, ri.Hash()) {
 		return false
 	}
-	v4, v6 := dialable(ri)
-	return v4 || v6
+	return slices.ContainsFunc(ri.Addresses(), dialable)
 }
 
-// dialable tells over which kinds of addresses a router can be connected to by
-// NTCP2.
-func dialable(ri *data.RouterInfo) (v4, v6 bool) {
-	for _, a := range ri.Addresses() {
-		at, ok := a.AddrPort()
-		if !ok || a.Style != data.StyleNTCP2 || !a.SpeaksV2() {
-			continue
-		}
-		_, key := a.StaticKey()
-		_, iv := a.IV()
-		if key && iv {
-			v4 = v4 || at.Addr().Is4()
-			v6 = v6 || at.Addr().Is6()
-		}
-	}
-	return v4, v6
+// dialable tells an address that can be connected to by NTCP2.
+func dialable(a data.RouterAddress) bool {
+	_, at := a.AddrPort()
+	_, key := a.StaticKey()
+	_, iv := a.IV()
+	return at && key && iv && a.Style == data.StyleNTCP2 && a.SpeaksV2()
 }
 
-func newCandidate(ri *data.RouterInfo) *candidate {
+func newCandidate(ri *data.RouterInfo) candidate {
 	key, _ := ri.Identity().X25519()
-	c := &candidate{
-		hop:     build.Hop{Hash: ri.Hash(), Key: key},
-		subnets: ri.Subnets(),
-		family:  ri.Family(),
+	c := candidate{
+		hop:  build.Hop{Hash: ri.Hash(), Key: key},
+		info: ri, caps: ri.Capabilities(), published: ri.Published(),
+		subnets: ri.Subnets(), family: ri.Family(),
 	}
-	c.v4, c.v6 = dialable(ri)
-	switch caps := ri.Capabilities(); {
-	case caps.Congestion == data.HighCongestion:
-		c.says = loaded
-	case caps.Congestion == data.MediumCongestion, caps.Unreachable, caps.Bandwidth == 'K', caps.Bandwidth == 'L':
-		c.says = slow
+	for _, a := range ri.Addresses() {
+		if at, ok := a.AddrPort(); ok {
+			c.points = append(c.points, at)
+		}
+		if static, ok := a.StaticKey(); ok && !slices.Contains(c.statics, static) {
+			c.statics = append(c.statics, static)
+		}
+		if dialable(a) {
+			v4, v6 := a.Families()
+			c.v4, c.v6 = c.v4 || v4, c.v6 || v6
+		}
 	}
 	return c
 }
+
+// loaded tells a router that asks to be spared, and said so not long ago.
+func (c *candidate) loaded(now time.Time) bool {
+	return c.caps.Congestion == data.HighCongestion && now.Sub(c.published) < oldCongestion
+}
+
+// meek tells a router that shares too little for anybody's traffic, or says
+// that it cannot be dialled, although it has an address.
+func (c *candidate) meek() bool { return c.caps.Bandwidth <= 'L' || c.caps.Unreachable }
 
 // fits tells whether c may be in one tunnel with others: they do not seem to
 // have one operator, and can reach one another.
@@ -116,11 +97,45 @@ func (c *candidate) fits(others []*candidate, anySubnet bool) bool {
 			return false
 		case !(c.v4 && other.v4) && !(c.v6 && other.v6):
 			return false
-		case c.family != "" && c.family == other.family:
+		case c.caps.Unreachable && other.caps.Unreachable:
 			return false
-		case !anySubnet && slices.ContainsFunc(c.subnets, func(p netip.Prefix) bool { return slices.Contains(other.subnets, p) }):
+		case c.oneOperator(other, anySubnet):
 			return false
 		}
 	}
 	return true
+}
+
+// oneOperator tells that two routers may well belong to one person.
+func (c *candidate) oneOperator(other *candidate, anySubnet bool) bool {
+	switch {
+	case c.family != "" && c.family == other.family:
+		return true
+	case slices.ContainsFunc(c.statics, func(k x25519.PublicKey) bool { return slices.Contains(other.statics, k) }):
+		return true
+	case slices.ContainsFunc(c.points, func(a netip.AddrPort) bool { return slices.Contains(other.points, a) }):
+		return true
+	case anySubnet:
+		return false
+	}
+	return c.remote.IsValid() && other.in(c.remote) ||
+		slices.ContainsFunc(c.subnets, other.in)
+}
+
+// in tells whether a router publishes an address in a subnet, or is seen
+// there.
+func (c *candidate) in(subnet netip.Prefix) bool {
+	return c.remote == subnet || slices.Contains(c.subnets, subnet)
+}
+
+// subnetOf is the part of an address that one operator may well own, as
+// data.RouterInfo.Subnets has it.
+func subnetOf(a netip.Addr) netip.Prefix {
+	bits := 16
+	if a.Is6() {
+		bits = 32
+	}
+	// It only fails for bits that no address has.
+	p, _ := a.Prefix(bits)
+	return p
 }

@@ -9,7 +9,8 @@ import (
 // MaxBuilding is how many builds of one direction are under way.
 const MaxBuilding = maxBuilding
 
+// Wish is the tunnel that hops are to be chosen for.
+type Wish = wish
+
 // Hops chooses the hops of a tunnel.
-func (s *Selector) Hops(now time.Time, d build.Direction, least, length int, key *[32]byte) ([]build.Hop, error) {
-	return s.hops(now, d, least, length, key)
-}
+func (s *Selector) Hops(now time.Time, w Wish) ([]build.Hop, error) { return s.hops(now, w) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func newNetwork(t testing.TB, h host.Host, n int) *network {
 		net.byHash[p.hash] = p
 	}
 	net.builder = pool.NewBuilder(h, net.self, net.table, tunnel.NewReplays(1<<12), tunnel.NewReassembly(1<<20), net.send, profiles)
-	net.selector = pool.NewSelector(pool.PathConfig{}, net.self, net, profiles)
+	net.selector = pool.NewSelector(pool.PathConfig{}, net.self, net, profiles, net)
 	return net
 }
 
@@ -111,7 +112,7 @@ func makePeer(t testing.TB, caps, version, family string, hosts ...string) peer 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ri, err := data.SignRouterInfo(keys.Signing, keys.Identity, time.Unix(1.7e9, 0), addresses, mapping)
+	ri, err := data.SignRouterInfo(keys.Signing, keys.Identity, now.Add(-time.Minute), addresses, mapping)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +127,18 @@ func (n *network) Select(keep func(*data.RouterInfo) bool) (kept []*data.RouterI
 		}
 	}
 	return kept
+}
+
+// Dialable implements pool.Neighbours.
+func (n *network) Dialable(*data.RouterInfo) bool { return true }
+
+// Remote implements pool.Neighbours: there is a session with all that can be
+// reached.
+func (n *network) Remote(peer data.Hash) (at netip.Addr, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.byHash[peer]
+	return at, p != nil && !p.unreachable
 }
 
 // all does something with each hop.
@@ -165,11 +178,17 @@ func (n *network) send(_ *host.Round, to data.Hash, m i2np.Message, c bandwidth.
 	case p == nil:
 		return errNoSuchRouter
 	case p.unreachable:
-		n.h.AfterFunc(latency, func(r *host.Round) { n.builder.PeerFailed(r, to) })
+		n.h.AfterFunc(latency, func(r *host.Round) { n.fail(r, to) })
 		return nil
 	}
 	n.post(n.self, to, m, 0)
 	return nil
+}
+
+// fail tells what package router does of a router that cannot be reached.
+func (n *network) fail(r *host.Round, peer data.Hash) {
+	n.profiles.DialFailed(r.Now, peer)
+	n.builder.PeerFailed(r, peer)
 }
 
 // post has m arrive later.

@@ -3,12 +3,12 @@ package pool
 import (
 	"crypto/sha256"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"allium/internal/data"
-	"allium/internal/random"
 	"allium/internal/tunnel/build"
 )
 
@@ -33,101 +33,77 @@ type RouterInfos interface {
 	Select(keep func(*data.RouterInfo) bool) []*data.RouterInfo
 }
 
+// Neighbours is what a Selector has to know of our sessions with others.
+type Neighbours interface {
+	// Dialable tells whether a router has an address that we can dial.
+	Dialable(ri *data.RouterInfo) bool
+	// Remote is where a peer is that there is a session with.
+	Remote(peer data.Hash) (at netip.Addr, ok bool)
+}
+
 // Selector chooses the hops of tunnels. Safe for concurrent use.
 type Selector struct {
-	cfg      PathConfig
-	self     data.Hash
-	known    RouterInfos
-	profiles Profiles
+	cfg        PathConfig
+	self       data.Hash
+	known      RouterInfos
+	profiles   Profiles
+	neighbours Neighbours
 
-	mu         sync.Mutex
-	candidates []*candidate
-	lookedAt   time.Time
+	mu                   sync.Mutex
+	field                *field
+	scannedAt, classedAt time.Time
 }
 
 // NewSelector makes a Selector for the router self.
-func NewSelector(cfg PathConfig, self data.Hash, known RouterInfos, profiles Profiles) *Selector {
-	return &Selector{cfg: cfg, self: self, known: known, profiles: profiles}
+func NewSelector(cfg PathConfig, self data.Hash, known RouterInfos, profiles Profiles, neighbours Neighbours) *Selector {
+	return &Selector{cfg: cfg, self: self, known: known, profiles: profiles, neighbours: neighbours}
 }
 
-// hops chooses the hops of a tunnel, in the order messages travel: length of
-// them, or fewer but least if there are no more. It fails with ErrNoPeers.
-func (s *Selector) hops(now time.Time, d build.Direction, least, length int, key *[32]byte) ([]build.Hop, error) {
-	chosen := s.choose(now, length)
-	if len(chosen) < least {
-		return nil, ErrNoPeers
-	}
-	if key != nil {
-		order(chosen, key)
-	} else {
-		random.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
-	}
-	if d == build.Inbound {
-		slices.Reverse(chosen) // the same router is next to us both ways
-	}
-	hops := make([]build.Hop, len(chosen))
-	for i, c := range chosen {
-		hops[i] = c.hop
-	}
-	return hops, nil
+// wish is the tunnel that hops are to be chosen for.
+type wish struct {
+	Direction build.Direction
+	// Length is how many hops it has, or fewer but Least if there are no more.
+	Least, Length int
+	// Key orders the hops; nil for a random order.
+	Key *[32]byte
+	// Explore is for a tunnel of the router itself, in which a newcomer may
+	// show what it is good for.
+	Explore bool
+	// Load is what our other tunnels go through; nil for nothing.
+	Load *load
 }
 
-// reluctance is how unwilling we are to choose a router. Others come first.
-type reluctance int
+// draws is how often a path is drawn whose ends may not suit. The last time
+// only routers are drawn that may stand everywhere.
+const draws = 5
 
-const (
-	gladly  reluctance = iota
-	slow               // it shares little, has some load, or has to be introduced
-	loaded             // it asks to be spared
-	resting            // it has failed of late
-	reluctances
-
-	never = reluctances // it is banned
-)
-
-func (s *Selector) reluctance(now time.Time, c *candidate) reluctance {
-	switch {
-	case s.profiles.Banned(now, c.hop.Hash):
-		return never
-	case !s.profiles.Usable(now, c.hop.Hash):
-		return resting
-	}
-	return c.says
-}
-
-// choose draws up to length routers that may be together in one tunnel. Each
-// is asked about when it is drawn, so that the cost does not grow with how
-// many there are.
-func (s *Selector) choose(now time.Time, length int) (chosen []*candidate) {
-	var left [reluctances][]*candidate
-	left[gladly] = slices.Clone(s.eligible(now))
-	for at := range reluctances {
-		rest := left[at]
-		for len(rest) > 0 && len(chosen) < length {
-			i := s.better(now, rest)
-			c := rest[i]
-			last := len(rest) - 1
-			rest[i], rest = rest[last], rest[:last]
-			switch of := s.reluctance(now, c); {
-			case of == never:
-			case of > at:
-				left[of] = append(left[of], c)
-			case c.fits(chosen, s.cfg.AnySubnet):
-				chosen = append(chosen, c)
-			}
+// hops chooses the hops of a tunnel, in the order messages travel. It fails
+// with ErrNoPeers.
+func (s *Selector) hops(now time.Time, w wish) ([]build.Hop, error) {
+	f := s.look(now)
+	for i := range draws {
+		d := drawing{s: s, now: now, wish: w, field: f, anywhere: i == draws-1}
+		path := d.draw()
+		if len(path) < w.Least || !f.suit(path) {
+			continue
 		}
+		if w.Direction == build.Inbound {
+			slices.Reverse(path) // the same router is next to us both ways
+		}
+		hops := make([]build.Hop, len(path))
+		for i, c := range path {
+			hops[i] = c.hop
+		}
+		return hops, nil
 	}
-	return chosen
+	return nil, ErrNoPeers
 }
 
-// better draws two and gives the index of the one with the higher score: the
-// good are chosen more often, and none much more than others as good.
-func (s *Selector) better(now time.Time, all []*candidate) int {
-	i, j := random.IntN(len(all)), random.IntN(len(all))
-	if s.profiles.Score(now, all[j].hop.Hash) > s.profiles.Score(now, all[i].hop.Hash) {
-		return j
-	}
-	return i
+// suit tells whether the ends of a path are fit for their places: the first
+// next to us, and the last where it has to do with routers nobody has chosen,
+// almost all of which have an IPv4 address.
+func (f *field) suit(path []*candidate) bool {
+	return path[0].near && (path[len(path)-1].v4 || !f.v4)
 }
 
 // order sorts routers by the hash of a secret key and their own: a router

@@ -38,6 +38,16 @@ func (n *netDb) Select(keep func(*data.RouterInfo) bool) (kept []*data.RouterInf
 	return kept
 }
 
+// everywhere is sessions with all routers, none of them anywhere else than it
+// says.
+type everywhere struct{}
+
+// Dialable implements pool.Neighbours.
+func (everywhere) Dialable(*data.RouterInfo) bool { return true }
+
+// Remote implements pool.Neighbours.
+func (everywhere) Remote(data.Hash) (netip.Addr, bool) { return netip.Addr{}, true }
+
 // kind is what a router of the tests is like.
 type kind struct {
 	caps, version, family string
@@ -121,11 +131,11 @@ func TestPathsKeepTheRules(t *testing.T) {
 			}
 		}
 		cfg := pool.PathConfig{MinVersion: version, AnySubnet: rapid.Bool().Draw(t, "anySubnet")}
-		s := pool.NewSelector(cfg, us, db, profiles)
+		s := pool.NewSelector(cfg, us, db, profiles, everywhere{})
 		length := rapid.IntRange(1, 7).Draw(t, "length")
 		least := rapid.IntRange(1, length).Draw(t, "least")
 		direction := rapid.SampledFrom([]build.Direction{build.Inbound, build.Outbound}).Draw(t, "direction")
-		hops, err := s.Hops(now, direction, least, length, nil)
+		hops, err := s.Hops(now, pool.Wish{Direction: direction, Least: least, Length: length})
 		if err != nil {
 			if !errors.Is(err, pool.ErrNoPeers) {
 				t.Fatal(err)
@@ -189,14 +199,14 @@ func TestOrderOfHopsIsTheContexts(t *testing.T) {
 	for i := range 12 {
 		db.routers = append(db.routers, newPeer(t, fmt.Sprintf("81.%d.1.1", i)).ri)
 	}
-	s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t))
+	s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
 	type pair struct{ a, b data.Hash }
 	orders := make(map[byte]map[pair]bool)
 	for _, context := range []byte{1, 2} {
 		before := make(map[pair]bool)
 		for i := range 200 {
 			direction := build.Direction(i % 2)
-			hops, err := s.Hops(now, direction, 3, 3, &[32]byte{context})
+			hops, err := s.Hops(now, pool.Wish{Direction: direction, Least: 3, Length: 3, Key: &[32]byte{context}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,10 +255,10 @@ func TestReluctanceHasAnOrder(t *testing.T) {
 		t.Fatal("it does not rest")
 	}
 	db.routers = append(db.routers, db.routers...) // nobody comes twice
-	s := pool.NewSelector(pool.PathConfig{}, self, db, profiles)
+	s := pool.NewSelector(pool.PathConfig{}, self, db, profiles, everywhere{})
 	want := []data.Hash{byCaps["XR"], byCaps["LR"], byCaps["XRE"], byCaps["XfR"]}
 	for n := 1; n <= 4; n++ {
-		hops, err := s.Hops(now, build.Outbound, n, n, nil)
+		hops, err := s.Hops(now, pool.Wish{Direction: build.Outbound, Least: n, Length: n})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,43 +268,8 @@ func TestReluctanceHasAnOrder(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.Hops(now, build.Outbound, 5, 5, nil); !errors.Is(err, pool.ErrNoPeers) {
+	if _, err := s.Hops(now, pool.Wish{Direction: build.Outbound, Least: 5, Length: 5}); !errors.Is(err, pool.ErrNoPeers) {
 		t.Errorf("five hops of four routers: %v", err)
-	}
-}
-
-// The good are chosen more often, and nobody always: whoever makes himself the
-// fastest gets no more than about twice his share.
-func TestChoiceIsSpread(t *testing.T) {
-	profiles := newProfiles(t)
-	db := &netDb{}
-	var peers []data.Hash
-	for i := range 30 {
-		p := newPeer(t, fmt.Sprintf("81.%d.1.1", i))
-		db.routers, peers = append(db.routers, p.ri), append(peers, p.hash)
-	}
-	for range 20 {
-		profiles.TunnelAccepted(now, peers[0])
-	}
-	profiles.TunnelRefused(now, peers[1], 30)
-	s := pool.NewSelector(pool.PathConfig{}, self, db, profiles)
-	chosen := make(map[data.Hash]int)
-	const paths = 6000
-	for range paths {
-		hops, err := s.Hops(now, build.Outbound, 1, 1, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		chosen[hops[0].Hash]++
-	}
-	fair := paths / len(peers)
-	if best, worst := chosen[peers[0]], chosen[peers[1]]; best < 3*fair/2 || best > 5*fair/2 || worst > fair/2 {
-		t.Errorf("the best was chosen %d times, the worst %d, of %d in average", best, worst, fair)
-	}
-	for _, p := range peers[2:] {
-		if chosen[p] < fair/2 {
-			t.Errorf("one was chosen %d times of %d", chosen[p], fair)
-		}
 	}
 }
 
@@ -304,8 +279,8 @@ func TestOnlyChosenPeers(t *testing.T) {
 		db.routers = append(db.routers, newPeer(t, fmt.Sprintf("81.%d.1.1", i)).ri)
 	}
 	only := []data.Hash{db.routers[2].Hash(), db.routers[5].Hash()}
-	s := pool.NewSelector(pool.PathConfig{Peers: only}, self, db, newProfiles(t))
-	hops, err := s.Hops(now, build.Outbound, 1, 3, nil)
+	s := pool.NewSelector(pool.PathConfig{Peers: only}, self, db, newProfiles(t), everywhere{})
+	hops, err := s.Hops(now, pool.Wish{Direction: build.Outbound, Least: 1, Length: 3})
 	if err != nil || len(hops) != 2 || !slices.Contains(only, hops[0].Hash) || !slices.Contains(only, hops[1].Hash) {
 		t.Errorf("%d hops, %v", len(hops), err)
 	}
@@ -319,9 +294,9 @@ func TestCandidatesAreKeptForSeconds(t *testing.T) {
 		for range c.routers {
 			db.routers = append(db.routers, p.ri)
 		}
-		s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t))
+		s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
 		for i := range 200 {
-			if _, err := s.Hops(now.Add(time.Duration(i)*100*time.Millisecond), build.Outbound, 1, 1, nil); err != nil {
+			if _, err := s.Hops(now.Add(time.Duration(i)*100*time.Millisecond), pool.Wish{Direction: build.Outbound, Least: 1, Length: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -336,13 +311,13 @@ func BenchmarkHopsOf5000(b *testing.B) {
 	for i := range 5000 {
 		db.routers = append(db.routers, newPeer(b, fmt.Sprintf("%d.%d.1.1", 50+i/200, i%200)).ri)
 	}
-	s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(b))
+	s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(b), everywhere{})
 	for name, every := range map[string]time.Duration{"kept": 0, "looked up": time.Minute} {
 		b.Run(name, func(b *testing.B) {
 			at := now
 			for b.Loop() {
 				at = at.Add(every)
-				if _, err := s.Hops(at, build.Outbound, 3, 3, nil); err != nil {
+				if _, err := s.Hops(at, pool.Wish{Direction: build.Outbound, Least: 3, Length: 3}); err != nil {
 					b.Fatal(err)
 				}
 			}

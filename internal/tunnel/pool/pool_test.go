@@ -201,10 +201,15 @@ func TestTunnelWhoseFirstHopIsGoneIsReplacedSoon(t *testing.T) {
 	own := net.open("own", config(2, 3), nil)
 	fill(t, w, own)
 	w.Run(10 * time.Second)
-	out, _ := own.Outbound(w.Now())
-	victim := out.Hops()[0]
+	out, victim := own.Outbounds(w.Now())[0], data.Hash{}
+	for _, o := range own.Outbounds(w.Now()) {
+		// One that no answer to the next build comes through.
+		if !slices.ContainsFunc(own.Inbounds(w.Now()), func(in *pool.Inbound) bool { return slices.Contains(in.Hops(), o.Hops()[0]) }) {
+			out, victim = o, o.Hops()[0]
+		}
+	}
 	net.with(victim, func(p *hop) { p.unreachable, p.dead = true, true })
-	net.h.Do(func(r *host.Round) { net.builder.PeerFailed(r, victim) })
+	net.h.Do(func(r *host.Round) { net.fail(r, victim) })
 	if out.Working() {
 		t.Error("it is not in doubt")
 	}
@@ -225,7 +230,7 @@ func TestTunnelThatWorksAgainStays(t *testing.T) {
 	fill(t, w, own)
 	w.Run(10 * time.Second)
 	out, _ := own.Outbound(w.Now())
-	net.h.Do(func(r *host.Round) { net.builder.PeerFailed(r, out.Hops()[0]) })
+	net.h.Do(func(r *host.Round) { net.fail(r, out.Hops()[0]) })
 	w.Run(15 * time.Second)
 	if !out.Working() || !out.Usable(w.Now()) {
 		t.Error("it was given up")
@@ -353,7 +358,7 @@ func TestRequestThroughAnUnreachableRouterEndsAtOnce(t *testing.T) {
 	out, _ := own.Outbound(w.Now())
 	client := net.open("client", config(1, 1), own)
 	w.Run(10 * time.Millisecond)
-	net.h.Do(func(r *host.Round) { net.builder.PeerFailed(r, out.Hops()[0]) })
+	net.h.Do(func(r *host.Round) { net.fail(r, out.Hops()[0]) })
 	if n := client.state().Inbound.Causes[pool.CauseUnreachable]; n != 1 {
 		t.Errorf("%d builds have ended", n)
 	}
@@ -455,7 +460,7 @@ func TestAnswersThroughTheTunnelOfAnotherPoolAreNone(t *testing.T) {
 	net.all(func(p *hop) { p.delay = 5 * time.Second })
 	// The only router the next pool may ask is one that answers elsewhere.
 	spy := net.hops[7]
-	selector := pool.NewSelector(pool.PathConfig{Peers: []data.Hash{spy.hash}}, net.self, net, net.profiles)
+	selector := pool.NewSelector(pool.PathConfig{Peers: []data.Hash{spy.hash}}, net.self, net, net.profiles, net)
 	client := &member{net: net, replies: own.replies, got: make(map[uint32]bool)}
 	ctx := pool.Context{Name: "client", Replies: own.replies, Deliver: client.deliver}
 	var stolen []i2np.Message
@@ -529,7 +534,7 @@ func TestPoolsOnTheRealEngine(t *testing.T) {
 		t.Error("messages were lost")
 	}
 	victim := client.Outbounds(h.Now())[0].Hops()[0]
-	h.Do(func(r *host.Round) { net.builder.PeerFailed(r, victim) })
+	h.Do(func(r *host.Round) { net.fail(r, victim) })
 	client.Close()
 	own.Close()
 	if n := net.table.Len(); n != 0 {

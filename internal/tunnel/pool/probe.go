@@ -144,6 +144,7 @@ func (p *Pool) Tested(r *host.Round, id uint32) bool {
 	}
 	delete(p.tests.pending, id)
 	p.tests.passed++
+	paces := [2]float64{t.out.lifetime.pace(r.Now, t.out.sent.Load()), t.in.lifetime.pace(r.Now, t.in.received.Load())}
 	for _, l := range t.lives() {
 		l.strikes = 0
 		l.rtt = max(r.Now.Sub(t.sent), 1)
@@ -152,7 +153,12 @@ func (p *Pool) Tested(r *host.Round, id uint32) bool {
 		}
 	}
 	p.mu.Unlock()
-	t.tell(r.Now, p.b.profiles.TestPassed)
+	for _, hop := range t.out.hops {
+		p.b.profiles.TestPassed(r.Now, hop, paces[0])
+	}
+	for _, hop := range t.in.hops {
+		p.b.profiles.TestPassed(r.Now, hop, paces[1])
+	}
 	return true
 }
 
@@ -178,17 +184,20 @@ func (p *Pool) judge(r *host.Round) {
 	p.mu.Unlock()
 	slices.SortFunc(lost, func(a, b *probe) int { return cmp.Compare(a.id, b.id) })
 	for _, t := range lost {
-		t.tell(r.Now, p.b.profiles.TestFailed)
+		p.lost(r, t)
 	}
 }
 
-// tell notes a test in the profiles of the hops. A failed one blames many for
-// one, and weighs as little there.
-func (t *probe) tell(now time.Time, note func(now time.Time, peer data.Hash)) {
-	for _, hop := range t.out.hops {
-		note(now, hop)
+// lost blames the hops of a test that failed, unless it could not leave: then
+// the session with the first of them is gone, which speaks for itself.
+func (p *Pool) lost(r *host.Round, t *probe) {
+	if len(t.out.hops) > 0 {
+		if _, connected := p.selector.neighbours.Remote(t.out.hops[0]); !connected {
+			return
+		}
 	}
-	for _, hop := range t.in.hops {
-		note(now, hop)
-	}
+	p.b.profiles.TestFailed(r.Now, t.path()...)
 }
+
+// path is the hops of both tunnels.
+func (t *probe) path() []data.Hash { return slices.Concat(t.out.hops, t.in.hops) }

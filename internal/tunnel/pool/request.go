@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"time"
 
 	"allium/internal/bandwidth"
@@ -30,7 +31,10 @@ func (b *Builder) request(r *host.Round, p *Pool, d build.Direction) {
 	if p.fallback == nil {
 		least = 1 // a short tunnel of the router's own is better than none
 	}
-	hops, err := p.selector.hops(r.Now, d, least, length, p.ctx.Key)
+	hops, err := p.selector.hops(r.Now, wish{
+		Direction: d, Least: least, Length: length, Key: p.ctx.Key, Explore: p.fallback == nil,
+		Load: b.load(r.Now, p, d, p.selector.size()),
+	})
 	if err != nil {
 		p.failed(r, d, CauseNoPeers)
 		return
@@ -73,13 +77,14 @@ func (b *Builder) requestOutbound(r *host.Round, f *flight) {
 		return
 	}
 	f.build, f.back, f.first = made, back.lifetime.pool, f.hops[0].Hash
+	f.legs = len(f.hops) + len(back.hops) + 1
 	key, tag := made.ReplyKey()
 	f.back.ctx.Replies.Expect(r.Now, key, tag, lateWait)
 	if !b.register(f) {
 		return
 	}
-	if b.send(r, f.first, buildMessage(r.Now, records), bandwidth.Own) != nil {
-		b.unsent(r, f)
+	if err := b.send(r, f.first, buildMessage(r.Now, records), bandwidth.Own); err != nil {
+		b.unsent(r, f, err)
 	}
 }
 
@@ -100,7 +105,7 @@ func (b *Builder) requestInbound(r *host.Round, f *flight) {
 		b.unaskable(r, f)
 		return
 	}
-	f.build = made
+	f.build, f.legs = made, len(out.hops)+len(f.hops)+1
 	m := buildMessage(r.Now, records)
 	gateway := &f.hops[0]
 	f.first = gateway.Hash
@@ -124,23 +129,31 @@ func (b *Builder) requestInbound(r *host.Round, f *flight) {
 		b.release(f)
 		return
 	}
-	if out.Send(r, tunnel.Delivery{Kind: tunnel.ToRouter, Router: gateway.Hash}, m) != nil {
-		b.unsent(r, f)
+	if err := out.Send(r, tunnel.Delivery{Kind: tunnel.ToRouter, Router: gateway.Hash}, m); err != nil {
+		b.unsent(r, f, err)
 	}
 }
 
 // unaskable ends a build one of whose hops has a key that is none. Nobody
 // knows which.
 func (b *Builder) unaskable(r *host.Round, f *flight) {
-	for _, hop := range f.hops {
-		b.profiles.TunnelTimeout(r.Now, hop.Hash)
-	}
+	b.profiles.TunnelTimeout(r.Now, f.path()...)
 	b.fail(r, f, CauseBadKey)
 }
 
-// unsent ends a build whose request could not be handed over.
-func (b *Builder) unsent(r *host.Round, f *flight) {
-	if b.take(f) {
+// unsent ends a build whose request could not be handed over. The router it
+// was for is to blame unless we had no room for it, or its tunnel has just
+// ended.
+func (b *Builder) unsent(r *host.Round, f *flight, err error) {
+	if !b.take(f) {
+		return
+	}
+	switch {
+	case errors.Is(err, host.ErrFull), errors.Is(err, host.ErrClosed):
+		b.fail(r, f, CauseBusy)
+	case errors.Is(err, ErrEnded):
+		b.fail(r, f, CauseNoRoute)
+	default:
 		b.profiles.TunnelTimeout(r.Now, f.first)
 		b.fail(r, f, CauseUnreachable)
 	}

@@ -64,6 +64,8 @@ type life struct {
 	struckAt time.Time     // when the last was
 	provedAt time.Time     // when the message of the last passed test was sent
 	rtt      time.Duration // of that test, both tunnels together; 0 untested
+	counted  uint64        // messages it had carried at countAt
+	countAt  time.Time
 }
 
 // begin is the life of a tunnel whose hops were asked at built.
@@ -72,6 +74,19 @@ func (l *life) begin(p *Pool, built time.Time) {
 	l.expires = built.Add(tunnel.Lifetime)
 	l.renewAt = l.expires.Add(-renewBefore - random.Between(0, renewSpread))
 	l.testAt = built.Add(random.Between(time.Second, 5*time.Second))
+	l.countAt = built
+}
+
+// pace is how many messages a second the tunnel has carried since it was last
+// asked, given how many those are in all.
+func (l *life) pace(now time.Time, messages uint64) float64 {
+	took := now.Sub(l.countAt)
+	if took < time.Second {
+		return 0
+	}
+	n := messages - l.counted
+	l.counted, l.countAt = messages, now
+	return float64(n) / took.Seconds()
 }
 
 // over tells a tunnel through which nothing goes any more.

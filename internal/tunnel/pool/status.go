@@ -16,6 +16,7 @@ type Cause string
 const (
 	CauseNoAnswer    Cause = "no answer"
 	CauseUnreachable Cause = "first hop unreachable"
+	CauseUnreached   Cause = "first hop not reached in time"
 	CauseTampered    Cause = "answer tampered with"
 	CauseBadKey      Cause = "hop with a bad key"
 	CauseNoPeers     Cause = "not enough peers"

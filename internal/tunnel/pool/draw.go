@@ -1,0 +1,104 @@
+package pool
+
+import (
+	"slices"
+	"time"
+
+	"allium/internal/data"
+	"allium/internal/random"
+)
+
+// drawing is a path being drawn for a tunnel.
+type drawing struct {
+	s     *Selector
+	now   time.Time
+	wish  wish
+	field *field
+	// anywhere takes only routers that may stand at both ends.
+	anywhere bool
+
+	path []*candidate
+	// put is those that were drawn and put off, by the class they are
+	// considered in after its other members.
+	put [classes][]*candidate
+}
+
+// draw chooses up to as many routers as wished, that nearest to us first.
+func (d *drawing) draw() []*candidate {
+	if d.wish.Explore && random.IntN(d.field.caution()) == 0 {
+		d.newcomer()
+	}
+	if d.wish.Explore {
+		d.take(fast, slices.Concat(d.field.byClass[fast], d.field.byClass[capable]))
+	} else {
+		d.take(fast, slices.Clone(d.field.byClass[fast]))
+		d.take(capable, slices.Clone(d.field.byClass[capable]))
+	}
+	for of := proven; of < classes && len(d.path) < d.wish.Length; of++ {
+		d.take(of, slices.Concat(d.field.byClass[of], d.put[of]))
+	}
+	if d.wish.Key != nil {
+		order(d.path, d.wish.Key)
+	} else {
+		random.Shuffle(len(d.path), func(i, j int) { d.path[i], d.path[j] = d.path[j], d.path[i] })
+	}
+	return d.path
+}
+
+const (
+	// In one of so many exploratory tunnels a newcomer is tried: of few when
+	// we know few good routers.
+	leastCaution = 2
+	mostCaution  = 10
+)
+
+// caution is in one of how many exploratory tunnels a newcomer is tried.
+func (f *field) caution() int { return min(max(len(f.known)/10, leastCaution), mostCaution) }
+
+// newcomer takes one router that has to show yet what it is good for, or has
+// to show it again.
+func (d *drawing) newcomer() {
+	length := d.wish.Length
+	d.wish.Length = 1
+	d.take(met, slices.Concat(d.field.byClass[met], d.field.byClass[proven]))
+	d.take(strange, slices.Clone(d.field.byClass[strange]))
+	d.wish.Length = length
+}
+
+// take fills the path from the routers of a class. Each is asked about again
+// when it is drawn. left is used up.
+func (d *drawing) take(of class, left []*candidate) {
+	for len(left) > 0 && len(d.path) < d.wish.Length {
+		i := d.index(of, left)
+		c := left[i]
+		last := len(left) - 1
+		left[i], left = left[last], left[:last]
+		switch {
+		case d.s.profiles.Banned(d.now, c.hop.Hash):
+		case d.anywhere && !(c.near && (c.v4 || !d.field.v4)):
+		case of < resting && !d.s.profiles.Usable(d.now, c.hop.Hash):
+			d.put[resting] = append(d.put[resting], c)
+		case of < full && d.wish.Load.full(c.hop.Hash):
+			d.put[full] = append(d.put[full], c)
+		case of < spared && c.caps.Congestion >= data.MediumCongestion && random.IntN(2) == 0:
+			d.put[spared] = append(d.put[spared], c)
+		case c.fits(d.path, d.s.cfg.AnySubnet):
+			d.path = append(d.path, c)
+		}
+	}
+}
+
+// index is that of the router to take next. Of those that have shown what they
+// are good for any is as likely as the others: none can make itself chosen
+// more often by being better than all. Of the others the better of two is
+// taken.
+func (d *drawing) index(of class, left []*candidate) int {
+	i := random.IntN(len(left))
+	if of < met {
+		return i
+	}
+	if j := random.IntN(len(left)); left[j].profile.Score > left[i].profile.Score {
+		return j
+	}
+	return i
+}

@@ -1,0 +1,223 @@
+package pool
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"allium/internal/data"
+)
+
+const (
+	// lookEvery is how often the netDb is gone through for candidates. While
+	// they are fewer than fewCandidates, as after the start, it is done every
+	// lookEveryFew. That is also how often they are put in classes.
+	lookEvery     = 10 * time.Second
+	fewCandidates = 100
+	lookEveryFew  = time.Second
+)
+
+// class orders candidates by how gladly they are chosen for a Destination.
+type class int
+
+const (
+	// fast, capable and proven have all carried a tunnel of ours. A capable
+	// one joins tunnels reliably, and a fast one is not among the slowest of
+	// those.
+	fast class = iota
+	capable
+	proven
+	// met is a router there was a session with, strange one of which we have
+	// a RouterInfo, and nobody knows whether there is a router behind it.
+	met
+	strange
+	spared  // it has some load, and was passed over for that
+	full    // it is in as many of our tunnels as it may be
+	meek    // it shares little, or says that it cannot be dialled
+	loaded  // it asks to be spared
+	resting // it has failed of late
+	classes
+)
+
+const (
+	// capableShare is what part of the median score a capable router has, and
+	// capableLeast what part of the proven ones is taken for capable however
+	// they do: whoever keeps honest routers busy must not make all others
+	// leave.
+	capableShare = 0.6
+	capableLeast = 0.5
+	// slowest is the part of the capable ones that is not fast. Whoever is
+	// faster than all others gets no more than 1/(1-slowest) of his share.
+	slowest = 0.25
+	// fewCapable is how many there must be for any of them to be left out.
+	fewCapable = 12
+)
+
+// field is the candidates in their classes at one moment. It is never changed.
+type field struct {
+	all     []candidate
+	byClass [classes][]*candidate
+	// known are the proven ones of all classes.
+	known []*candidate
+	v4    bool // some can be dialled by IPv4
+}
+
+// look gives the candidates as of a second ago at most.
+func (s *Selector) look(now time.Time) *field {
+	s.mu.Lock()
+	f := s.field
+	every := lookEvery
+	if f == nil || len(f.all) < fewCandidates {
+		every = lookEveryFew
+	}
+	scan := f == nil || stale(now, s.scannedAt, every)
+	if !scan && !stale(now, s.classedAt, lookEveryFew) {
+		s.mu.Unlock()
+		return f
+	}
+	if scan {
+		s.scannedAt = now
+	}
+	s.classedAt = now
+	s.mu.Unlock()
+
+	var all []candidate
+	if scan {
+		all = s.scan(f)
+	} else {
+		all = slices.Clone(f.all)
+	}
+	f = s.class(now, all)
+	s.mu.Lock()
+	s.field = f
+	s.mu.Unlock()
+	return f
+}
+
+// size is how many candidates there were when they were last looked at.
+func (s *Selector) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.field == nil {
+		return 0
+	}
+	return len(s.field.all)
+}
+
+// stale tells that something was done longer ago than every, or before the
+// clock went back.
+func stale(now, at time.Time, every time.Duration) bool {
+	age := now.Sub(at)
+	return age < 0 || age >= every
+}
+
+// scan goes through the netDb. What RouterInfos said is known from before.
+func (s *Selector) scan(last *field) []candidate {
+	before := make(map[*data.RouterInfo]*candidate)
+	if last != nil {
+		for i := range last.all {
+			before[last.all[i].info] = &last.all[i]
+		}
+	}
+	infos := s.known.Select(s.admits)
+	all := make([]candidate, len(infos))
+	for i, ri := range infos {
+		if c := before[ri]; c != nil {
+			all[i] = *c
+		} else {
+			all[i] = newCandidate(ri)
+		}
+		c := &all[i]
+		c.near, c.remote = s.neighbours.Dialable(ri), netip.Prefix{}
+		if at, ok := s.neighbours.Remote(c.hop.Hash); ok {
+			c.remote = subnetOf(at)
+		}
+	}
+	return all
+}
+
+// class puts candidates in their classes.
+func (s *Selector) class(now time.Time, all []candidate) *field {
+	f := &field{all: all}
+	var sound []*candidate
+	for i := range all {
+		c := &all[i]
+		c.profile = s.profiles.Standing(now, c.hop.Hash)
+		f.v4 = f.v4 || c.v4
+		if c.profile.Proven {
+			f.known = append(f.known, c)
+		}
+		switch {
+		case !c.profile.Usable:
+			f.add(resting, c)
+		case c.loaded(now):
+			f.add(loaded, c)
+		case c.meek():
+			f.add(meek, c)
+		case c.profile.Proven:
+			sound = append(sound, c)
+		case c.profile.Met:
+			f.add(met, c)
+		default:
+			f.add(strange, c)
+		}
+	}
+	f.rate(sound)
+	return f
+}
+
+func (f *field) add(of class, all ...*candidate) { f.byClass[of] = append(f.byClass[of], all...) }
+
+// rate divides those that have carried tunnels and have no fault.
+func (f *field) rate(sound []*candidate) {
+	n := len(sound)
+	if n < fewCapable {
+		f.add(fast, sound...)
+		return
+	}
+	slices.SortStableFunc(sound, func(a, b *candidate) int { return cmp.Compare(b.profile.Score, a.profile.Score) })
+	enough := capableShare * sound[n/2].profile.Score
+	able := int(capableLeast * float64(n))
+	for able < n && sound[able].profile.Score >= enough {
+		able++
+	}
+	f.add(proven, sound[able:]...)
+	sound = sound[:able]
+	if able < fewCapable {
+		f.add(fast, sound...)
+		return
+	}
+	slices.SortStableFunc(sound, slower(sound))
+	quick := able - int(slowest*float64(able))
+	f.add(fast, sound[:quick]...)
+	f.add(capable, sound[quick:]...)
+}
+
+// slower compares routers by their delay. One whose delay is not known stands
+// in the middle, and one that has carried more than most counts as one that
+// has half its delay: what is busy answers later.
+func slower(all []*candidate) func(a, b *candidate) int {
+	var delays []time.Duration
+	var paces []float64
+	for _, c := range all {
+		if c.profile.Delay > 0 {
+			delays = append(delays, c.profile.Delay)
+		}
+		paces = append(paces, c.profile.Pace)
+	}
+	var usual time.Duration
+	if slices.Sort(delays); len(delays) > 0 {
+		usual = delays[len(delays)/2]
+	}
+	slices.Sort(paces)
+	busy := paces[len(paces)/2]
+	of := func(c *candidate) time.Duration {
+		delay := cmp.Or(c.profile.Delay, usual)
+		if c.profile.Pace > busy {
+			delay /= 2
+		}
+		return delay
+	}
+	return func(a, b *candidate) int { return cmp.Compare(of(a), of(b)) }
+}
