@@ -129,6 +129,7 @@ func floodFrom(t *testing.T, neighbours int) {
 	victim.start()
 	f := newFlood(victim, neighbours, honest)
 	w.Run(20 * time.Second)
+	buildTimes(victim, builds) // now all have sessions with each other
 	quiet := buildTimes(victim, builds)
 
 	f.tick(nil)

@@ -201,6 +201,7 @@ func (rt *Router) start(r *host.Round) {
 	rt.explore = rt.OpenContext(r, ContextConfig{Name: "exploratory", Tunnels: rt.cfg.Exploratory})
 	rt.running.Store(true)
 	rt.queries.Start(r, rt.explore.query)
+	rt.acquaint(r)
 	rt.after(publishFirst, rt.publish)
 	rt.after(keepEvery, rt.keep)
 	rt.reviewLater(r)

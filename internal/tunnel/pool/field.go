@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/random"
 )
 
 const (
@@ -50,7 +51,8 @@ const (
 	// slowest is the part of the capable ones that is not fast. Whoever is
 	// faster than all others gets no more than 1/(1-slowest) of his share.
 	slowest = 0.25
-	// fewCapable is how many there must be for any of them to be left out.
+	// fewCapable is how many there must be for any of them to be left out, or
+	// anybody else to be.
 	fewCapable = 12
 )
 
@@ -105,6 +107,35 @@ func (s *Selector) size() int {
 	return len(s.field.all)
 }
 
+// stock is how many routers we want to have met that have not carried a tunnel
+// yet: whence newcomers are taken.
+const stock = 24
+
+// Strangers gives routers to open a session with so that there are always some
+// newcomers to choose from, up to most of them.
+func (s *Selector) Strangers(now time.Time, most int) []data.Hash {
+	f := s.look(now)
+	met := 0
+	var strangers []*candidate
+	for i := range f.all {
+		c := &f.all[i]
+		switch {
+		case c.profile.Proven:
+		case c.profile.Met:
+			met++
+		case c.near && c.profile.Usable:
+			strangers = append(strangers, c)
+		}
+	}
+	var chosen []data.Hash
+	for n := min(most, stock-met); n > len(chosen) && len(strangers) > 0; {
+		i, last := random.IntN(len(strangers)), len(strangers)-1
+		chosen = append(chosen, strangers[i].hop.Hash)
+		strangers[i], strangers = strangers[last], strangers[:last]
+	}
+	return chosen
+}
+
 // stale tells that something was done longer ago than every, or before the
 // clock went back.
 func stale(now, at time.Time, every time.Duration) bool {
@@ -140,7 +171,7 @@ func (s *Selector) scan(last *field) []candidate {
 // class puts candidates in their classes.
 func (s *Selector) class(now time.Time, all []candidate) *field {
 	f := &field{all: all}
-	var sound []*candidate
+	var sound, acquainted []*candidate
 	for i := range all {
 		c := &all[i]
 		c.profile = s.profiles.Standing(now, c.hop.Hash)
@@ -158,11 +189,18 @@ func (s *Selector) class(now time.Time, all []candidate) *field {
 		case c.profile.Proven:
 			sound = append(sound, c)
 		case c.profile.Met:
-			f.add(met, c)
+			acquainted = append(acquainted, c)
 		default:
 			f.add(strange, c)
 		}
 	}
+	if len(sound) < fewCapable {
+		// Only a few would be in all tunnels.
+		f.add(fast, sound...)
+		f.add(fast, acquainted...)
+		return f
+	}
+	f.add(met, acquainted...)
 	f.rate(sound)
 	return f
 }
@@ -172,10 +210,6 @@ func (f *field) add(of class, all ...*candidate) { f.byClass[of] = append(f.byCl
 // rate divides those that have carried tunnels and have no fault.
 func (f *field) rate(sound []*candidate) {
 	n := len(sound)
-	if n < fewCapable {
-		f.add(fast, sound...)
-		return
-	}
 	slices.SortStableFunc(sound, func(a, b *candidate) int { return cmp.Compare(b.profile.Score, a.profile.Score) })
 	enough := capableShare * sound[n/2].profile.Score
 	able := int(capableLeast * float64(n))
