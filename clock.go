@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"allium/internal/host"
 	"allium/internal/nettime"
 )
 
@@ -26,8 +27,11 @@ func (r *Router) keepTime() {
 			r.host.Adjust(offset)
 			r.rt.ClockStepped(moved)
 		},
-		Jumped: func(time.Duration) { r.rt.ForgetClockSkews() },
-		Log:    r.log,
+		Jumped: func(by time.Duration) {
+			r.rt.ForgetClockSkews()
+			r.host.Do(func(round *host.Round) { r.rt.Jumped(round, by) })
+		},
+		Log: r.log,
 	})
 }
 

@@ -184,5 +184,8 @@ func (p *probe) RouterInfo(*host.Round, *data.RouterInfo, bool) {}
 // Connected implements transport.Handler.
 func (p *probe) Connected(*host.Round, data.Hash) {}
 
+// Online implements transport.Handler.
+func (p *probe) Online(*host.Round, time.Time) {}
+
 // Banned implements transport.Handler.
 func (p *probe) Banned(time.Time, data.Hash) bool { return false }

@@ -81,6 +81,11 @@ type Host interface {
 	// handler over the call.
 	DialTCP(local netip.Addr, to netip.AddrPort, h StreamHandler) Stream
 
+	// Addrs are the addresses this machine has now, in order: those of every
+	// interface that is up and plugged in, loopback among them, but none that
+	// is good for one link alone. Empty when the system does not tell.
+	Addrs() []netip.Addr
+
 	// ListenUDP opens a socket on addr; an IPv6 address takes no IPv4. Port 0
 	// picks a free port.
 	ListenUDP(addr netip.AddrPort, h DatagramHandler) (Datagrams, error)

@@ -56,6 +56,7 @@ type stream struct {
 func (s *stream) attach(conn *net.TCPConn) {
 	s.conn = conn
 	s.local = addrPort(conn.LocalAddr())
+	s.p.limitSilence(conn)
 	s.in.init(s.p, conn)
 	s.direct.init(s.p, conn)
 }

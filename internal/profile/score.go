@@ -146,3 +146,18 @@ func (of *peer) share(worth, goods, bads float64, good event, bad ...event) floa
 	}
 	return goods / (goods + bads)
 }
+
+// Forgive takes back the pauses of peers that failed last at since or later:
+// our own network was gone.
+func (p *Profiles) Forgive(since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for h, of := range p.peers {
+		for role := range of.patience {
+			if last := of.patience[role].last; !last.IsZero() && !last.Before(since) {
+				of.patience[role] = patience{}
+				p.dirty[peerKey(h)] = struct{}{}
+			}
+		}
+	}
+}

@@ -33,3 +33,15 @@ type Config struct {
 	NetDB       netdb.Config
 	Exploratory pool.Config
 }
+
+// lent is the bandwidth lent to others: what is meant for them, as far as the
+// limits leave it.
+func (c *Config) lent() setting.Bandwidth {
+	lent := c.Share
+	for _, limit := range [...]setting.Bandwidth{c.LimitIn, c.LimitOut} {
+		if limit > 0 {
+			lent = min(lent, limit)
+		}
+	}
+	return lent
+}

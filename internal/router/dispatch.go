@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"allium/internal/host"
 	"allium/internal/i2np"
 	"allium/internal/netdb"
+	"allium/internal/transport"
 	"allium/internal/tunnel"
 )
 
@@ -52,8 +54,10 @@ func (in incoming) Failed(r *host.Round, peer data.Hash, err error) {
 		return
 	}
 	in.log.Debug("router not reached", "router", peer, "err", err)
-	in.db.Missed(r.Now, peer)
-	in.profiles.DialFailed(r.Now, peer)
+	if !errors.Is(err, transport.ErrOffline) && !errors.Is(err, host.ErrUnreachable) {
+		in.db.Missed(r.Now, peer)
+		in.profiles.DialFailed(r.Now, peer)
+	}
 	in.builder.PeerFailed(r, peer)
 }
 

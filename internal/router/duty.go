@@ -37,7 +37,7 @@ func (rt *Router) review(r *host.Round) {
 	}
 	rt.log.Info(what, "why", rt.duty.Reason())
 	rt.own.renew()
-	rt.store(r)
+	rt.publishSoon(r)
 }
 
 // standing is how we are doing.

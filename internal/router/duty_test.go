@@ -85,7 +85,7 @@ func TestFitRouterBecomesAFloodfillByItself(t *testing.T) {
 		t.Fatalf("not yet: %s, %+v", n.status().FloodfillWhy, n.status().Transport)
 	}
 	known := func() bool { return old.NetDB().RouterInfo(n.Hash()).Floodfill() }
-	if !n.RouterInfo(w.Now()).Floodfill() || !w.RunUntil(known, 10*time.Second) {
+	if !n.RouterInfo(w.Now()).Floodfill() || !w.RunUntil(known, time.Minute) {
 		t.Error("nobody was told")
 	}
 }

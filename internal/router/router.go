@@ -26,6 +26,7 @@ import (
 	"allium/internal/netdb/floodfill"
 	"allium/internal/netdb/query"
 	"allium/internal/profile"
+	"allium/internal/random"
 	"allium/internal/replay"
 	"allium/internal/store"
 	"allium/internal/transport"
@@ -91,6 +92,9 @@ type Router struct {
 	garlicRate *rate.Limiter
 	opening    atomic.Int64 // garlic that workers have
 	waiting    waiting
+	watch      watch
+	publishing publishing
+	congestion congestion
 	running    atomic.Bool // all of the above is set
 	counts     counts
 
@@ -188,11 +192,12 @@ func (rt *Router) tunnels() {
 	if v, ok := data.ParseVersion(rt.cfg.MinVersion); ok {
 		path.MinVersion = v
 	}
-	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.profiles)
-	rt.selector = pool.NewSelector(path, rt.hash, rt.db, rt.profiles, rt.transport)
+	profiles := fair{rt.profiles, rt.transport}
+	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.meet, profiles)
+	rt.selector = pool.NewSelector(path, rt.hash, rt.db, profiles, rt.transport)
 	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.transport.Subnet, rt.local)
 	oldest := cmp.Or(rt.cfg.MinVersion, anyVersion)
-	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, rt.profiles, rt.Send)
+	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, profiles, rt.Send)
 	rt.floodfill = floodfill.New(floodfill.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get, rt.own.floodfill)
 }
 
@@ -202,16 +207,21 @@ func (rt *Router) start(r *host.Round) {
 	rt.running.Store(true)
 	rt.queries.Start(r, rt.explore.query)
 	rt.acquaint(r)
-	rt.after(publishFirst, rt.publish)
+	rt.publishLater(r.Now, publishFirst)
 	rt.after(keepEvery, rt.keep)
 	rt.reviewLater(r)
+	rt.after(random.Between(judgeLoadMin, judgeLoadMax), rt.judgeLoad)
+	rt.look(r)
 }
 
 // keep drops what has expired and has the rest written.
 func (rt *Router) keep(r *host.Round) {
-	rt.db.Expire(r.Now)
+	if !rt.remembers(r.Now) {
+		rt.db.Expire(r.Now)
+		rt.profiles.Expire(r.Now)
+	}
 	rt.published.Expire(r.Now)
-	rt.profiles.Expire(r.Now)
+	rt.congestion.sample(rt.transit.Stats().Pressure)
 	for _, c := range rt.openContexts() {
 		c.LeaseSets.Expire(r.Now)
 	}
@@ -295,6 +305,9 @@ func (rt *Router) Host() host.Host { return rt.h }
 
 // NetDB is what it knows of other routers.
 func (rt *Router) NetDB() *netdb.DB { return rt.db }
+
+// Profiles is what it remembers of its peers.
+func (rt *Router) Profiles() *profile.Profiles { return rt.profiles }
 
 // Queries is what it asks the network.
 func (rt *Router) Queries() *query.Queries { return rt.queries }

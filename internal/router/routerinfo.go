@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"allium/internal/data"
-	"allium/internal/host"
-	"allium/internal/random"
 )
 
 const (
@@ -21,15 +19,6 @@ const (
 	// resignAhead is how far ahead of the clock it may be dated, which happens
 	// when the clock is put right.
 	resignAhead = 30 * time.Second
-	// Our RouterInfo is stored again so often, and soon after the start.
-	publishEvery  = 35 * time.Minute
-	publishSpread = 8 * time.Minute
-	publishFirst  = 3 * time.Second
-	// publishRetry is when it is tried again while no floodfill is known, and
-	// publishAgain when it is stored a second time: the first floodfills may
-	// have been the wrong ones, or silent.
-	publishRetry = 10 * time.Second
-	publishAgain = 2 * time.Minute
 )
 
 // ownInfo is our RouterInfo, signed whenever it is asked for and has become
@@ -41,6 +30,7 @@ type ownInfo struct {
 	current   *data.RouterInfo
 	outdated  bool // it is to be signed anew
 	addresses []data.RouterAddress
+	load      data.Congestion
 	faults    string // what was last found wrong with it
 }
 
@@ -74,6 +64,17 @@ func (o *ownInfo) get(now time.Time) *data.RouterInfo {
 	return ri
 }
 
+// setLoad says how loaded we are. It reports whether that is a change.
+func (o *ownInfo) setLoad(load data.Congestion) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.load == load {
+		return false
+	}
+	o.load, o.outdated = load, true
+	return true
+}
+
 // reachable tells that we publish an address to connect to. The lock is held.
 func (o *ownInfo) reachable() bool {
 	return slices.ContainsFunc(o.addresses, func(a data.RouterAddress) bool {
@@ -105,10 +106,11 @@ func (o *ownInfo) sign(now time.Time) (*data.RouterInfo, error) {
 	cfg := &o.rt.cfg
 	reachable := o.reachable()
 	caps := data.Capabilities{
-		Bandwidth:   data.BandwidthClass(int(cfg.Share)),
+		Bandwidth:   data.BandwidthClass(int(cfg.lent())),
 		Floodfill:   o.rt.duty.Active() && reachable,
 		Reachable:   reachable,
 		Unreachable: !reachable,
+		Congestion:  o.load,
 	}
 	if !cfg.Transit.Accept {
 		caps.Congestion = data.RejectsTunnels
@@ -153,28 +155,3 @@ func (o *ownInfo) lint(ri *data.RouterInfo) {
 
 // RouterInfo is our own, fresh at now.
 func (rt *Router) RouterInfo(now time.Time) *data.RouterInfo { return rt.own.get(now) }
-
-// publish stores our RouterInfo in the network, and again in time.
-func (rt *Router) publish(r *host.Round) {
-	if rt.db.Floodfills() == 0 {
-		rt.after(publishRetry, rt.publish)
-		return
-	}
-	rt.store(r)
-	rt.after(publishAgain, rt.publishOn)
-}
-
-// publishOn stores it for all time.
-func (rt *Router) publishOn(r *host.Round) {
-	rt.store(r)
-	rt.after(publishEvery+random.Between(0, publishSpread), rt.publishOn)
-}
-
-func (rt *Router) store(r *host.Round) {
-	ri := rt.own.get(r.Now)
-	rt.own.lint(ri)
-	if rt.changed != nil {
-		rt.changed(r, ri)
-	}
-	rt.queries.PublishRouter(r, ri)
-}

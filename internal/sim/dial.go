@@ -126,7 +126,7 @@ func (d dialSYNACK) fire(w *World) {
 	if d.over() {
 		return
 	}
-	if !w.reachable(d.server.host.machine, s.host.machine) {
+	if !w.reachable(d.server.host.machine, s.host.machine) || s.strayed() {
 		d.server = nil
 		return
 	}
@@ -143,6 +143,9 @@ func (d dialSYNACK) fire(w *World) {
 // fire gives the listener its end.
 func (d dialACK) fire(w *World) {
 	s := d.server
+	if s.host.holds(d) {
+		return
+	}
 	if s.host.stopped {
 		s.done = true
 		return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,8 @@ type Host struct {
 	machine *machine
 	skew    time.Duration
 	stopped bool
+	frozen  bool
+	held    []action // to be called after Thaw
 
 	rounds    []*host.Round         // to use again
 	own       []func(r *host.Round) // given to Spawn and not begun
@@ -83,11 +86,16 @@ func (w *World) boot(m *machine) *Host {
 	return m.host
 }
 
-// Addr is the first address of the host.
-func (h *Host) Addr() netip.Addr { return h.machine.addrs[0] }
+// Addr is the first address of the host, the zero Addr when it has none.
+func (h *Host) Addr() netip.Addr {
+	if len(h.machine.addrs) == 0 {
+		return netip.Addr{}
+	}
+	return h.machine.addrs[0]
+}
 
-// Addrs are all addresses of the host.
-func (h *Host) Addrs() []netip.Addr { return h.machine.addrs }
+// Addrs implements [host.Host]: all addresses of the host.
+func (h *Host) Addrs() []netip.Addr { return slices.Clone(h.machine.addrs) }
 
 // String is the first address.
 func (h *Host) String() string { return h.machine.name }
@@ -153,6 +161,9 @@ func (t *timer) Stop() bool {
 }
 
 func (t *timer) fire(w *World) {
+	if t.h.holds(t) {
+		return
+	}
 	f := t.f
 	t.f = nil
 	if t.h.stopped {
@@ -214,7 +225,7 @@ func (h *Host) nextWork() {
 }
 
 func (j *job) fire(w *World) {
-	if j.h.stopped {
+	if j.h.stopped || j.h.holds(j) {
 		return
 	}
 	j.h.working--

@@ -69,18 +69,6 @@ func cutOf(a, b *Host) cut {
 	return cut{min(a.machine.id, b.machine.id), max(a.machine.id, b.machine.id)}
 }
 
-// Partition lets nothing pass between a and b any more.
-func (w *World) Partition(a, b *Host) { w.cuts[cutOf(a, b)] = true }
-
-// Heal ends a partition.
-func (w *World) Heal(a, b *Host) { delete(w.cuts, cutOf(a, b)) }
-
-// Unplug takes the host's network cable out. The host itself goes on.
-func (w *World) Unplug(h *Host) { h.machine.cable = false }
-
-// Plug puts it back.
-func (w *World) Plug(h *Host) { h.machine.cable = true }
-
 // Shape changes the link of the host for what is sent from now on.
 func (h *Host) Shape(l Link) { h.machine.link = l }
 

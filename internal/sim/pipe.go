@@ -157,7 +157,7 @@ func (p *pipe) fire(w *World) {
 	}
 	from, to := p.from.host.machine, p.to.host.machine
 	switch {
-	case !w.reachable(from, to):
+	case !w.reachable(from, to) || p.from.strayed() || p.to.strayed():
 		p.stall()
 		return
 	case p.to.host.stopped && p.to.done:

@@ -128,7 +128,7 @@ func (s *stream) die() {
 }
 
 func (s streamWritable) fire(w *World) {
-	if s.done || s.closing {
+	if s.done || s.closing || s.host.holds(s) {
 		return
 	}
 	w.event(kindWritable, s.host, s.remote, s.local, nil, "")
@@ -137,11 +137,15 @@ func (s streamWritable) fire(w *World) {
 	s.host.end(r)
 }
 
-func (c *streamClosed) fire(*World) { c.callClosed(c.cause) }
+func (c *streamClosed) fire(*World) {
+	if !c.host.holds(c) {
+		c.callClosed(c.cause)
+	}
+}
 
 // fire gives up sending what was queued at Close.
 func (s streamFlush) fire(*World) {
-	if s.done || s.out.end != notEnded {
+	if s.done || s.out.end != notEnded || s.host.holds(s) {
 		return
 	}
 	s.out.finish(reset)

@@ -27,6 +27,7 @@ const (
 type dial struct {
 	ri      *data.RouterInfo // the newest that was looked at
 	tried   []candidate      // the addresses so far, the present one last
+	began   time.Time        // when that one was dialled
 	session *ntcp2.Session   // with that one; nil for the moment until it is known
 	own     bool             // it is of use to ourselves
 	waiting waiting
@@ -141,12 +142,13 @@ func (t *Transport) begin(r *host.Round, to data.Hash, d *dial, first *parcel) (
 
 // try dials the address that was chosen last.
 func (t *Transport) try(r *host.Round, to data.Hash, d *dial) {
-	t.mu.RLock()
+	t.mu.Lock()
 	ri, tries, at, class := d.ri, len(d.tried), d.tried[len(d.tried)-1], bandwidth.Transit
 	if d.own {
 		class = bandwidth.Own
 	}
-	t.mu.RUnlock()
+	d.began = r.Now
+	t.mu.Unlock()
 	t.stats.dialled.Add(1)
 	s, err := t.ntcp2.Dial(r, at.local, at.to, ri, class)
 	if err != nil {
@@ -190,6 +192,7 @@ func (t *Transport) missed(r *host.Round, peer data.Hash, cause error) {
 		return
 	}
 	delete(t.dials, peer)
+	cause = t.judge(r.Now, d.began, cause)
 	t.resting.add(r.Now, d.ri, cause)
 	lost := len(d.waiting.take())
 	t.mu.Unlock()

@@ -128,6 +128,7 @@ type node struct {
 	got       []received
 	connected []data.Hash
 	failed    []error
+	outages   []time.Time
 	infos     int
 	banned    data.Hash
 }
@@ -249,6 +250,12 @@ func (n *node) Failed(_ *host.Round, _ data.Hash, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.failed = append(n.failed, err)
+}
+
+func (n *node) Online(_ *host.Round, since time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.outages = append(n.outages, since)
 }
 
 func (n *node) Banned(_ time.Time, peer data.Hash) bool {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"allium/internal/data"
-	"allium/internal/host"
 	"allium/internal/transport/ntcp2"
 )
 
@@ -43,9 +42,9 @@ func (all resting) add(now time.Time, ri *data.RouterInfo, cause error) {
 	last, again := all[peer]
 	if again && now.Sub(last.until) < restMemory {
 		pause = min(2*last.pause, longRest)
-		if ours(cause) {
-			pause = last.pause
-		}
+	}
+	if ours(cause) {
+		pause = firstRest
 	}
 	if !again && len(all) >= maxResting {
 		all.dropFirst()
@@ -55,7 +54,7 @@ func (all resting) add(now time.Time, ri *data.RouterInfo, cause error) {
 
 // ours tells failures that say nothing about the peer.
 func ours(cause error) bool {
-	return errors.Is(cause, host.ErrUnreachable) || errors.Is(cause, ntcp2.ErrBusy)
+	return errors.Is(cause, ErrOffline) || errors.Is(cause, ntcp2.ErrBusy)
 }
 
 // dropFirst forgets the router whose rest ends first.

@@ -36,6 +36,7 @@ func (x sessions) CheckPeer(now time.Time, ri *data.RouterInfo, remote netip.Add
 // through, unless it lost against one dialled at the same time.
 func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 	t, peer := x.t, s.Peer()
+	t.hear(r)
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
@@ -97,6 +98,7 @@ func (t *Transport) dismiss(r *host.Round, st *standing) {
 
 // Message implements ntcp2.Handler.
 func (x sessions) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) {
+	x.t.hear(r)
 	x.t.up.Message(r, s.Peer(), m)
 }
 
@@ -126,6 +128,9 @@ func (x sessions) ClockSkew(r *host.Round, peer data.Hash, remote netip.AddrPort
 // Closed implements ntcp2.Handler.
 func (x sessions) Closed(r *host.Round, s *ntcp2.Session, err error) {
 	t, peer := x.t, s.Peer()
+	if errors.Is(err, host.ErrTimeout) && !s.LastHeard().IsZero() {
+		t.outage.miss(r.Now)
+	}
 	t.mu.Lock()
 	st := t.table.remove(s)
 	refused := st != nil && t.refused(r.Now, st, err)
@@ -153,7 +158,7 @@ func (t *Transport) refused(now time.Time, st *standing, cause error) bool {
 		return false
 	}
 	var told *ntcp2.Termination
-	byUs := errors.As(cause, &told) && !told.ByPeer
+	byUs := errors.As(cause, &told) && !told.ByPeer || errors.Is(cause, host.ErrClosed)
 	return !byUs && s.Counters().In.Messages == 0
 }
 

@@ -9,7 +9,7 @@
 // session that the one with the smaller hash dialled, so they never disagree;
 // the other session is listened to for some seconds more and then closed. A
 // router that could not be reached rests for a while, longer each time
-// (rest.go).
+// (rest.go), unless it is our own connection that is broken (outage.go).
 //
 // Sessions close by themselves when nothing passes through them; when there
 // are too many, the idlest has to go (limit.go).
@@ -76,7 +76,11 @@ type Handler interface {
 	// Failed tells that a router could not be reached at any of its addresses,
 	// and why not at the last of them, or that it refused us, which may come
 	// after Connected. What was to be sent to it is gone.
+	// ErrOffline is in it when nobody at all was heard meanwhile.
 	Failed(r *host.Round, peer data.Hash, err error)
+	// Online tells that a peer is heard again after an outage of our own
+	// connection, and when the last one was heard before it.
+	Online(r *host.Round, since time.Time)
 	// Banned tells whether a router is not to be talked to.
 	Banned(now time.Time, peer data.Hash) bool
 }
@@ -95,6 +99,7 @@ type Transport struct {
 	addresses []data.RouterAddress
 	own       []netip.AddrPort // where connections would come back to us
 	skews     skews
+	outage    outage
 	stats     counts
 	ready     atomic.Bool // our RouterInfo tells of this transport
 

@@ -61,6 +61,7 @@ func Run(t *testing.T, newPair func(t *testing.T) *Pair) {
 		{"WorkForOthersKeepsNothingFromOurOwn", serveGoesLast},
 		{"PhasesKeepTheirOrder", phasesInOrder},
 		{"EveryCallHasARound", everyCallHasRound},
+		{"AddressesOfTheMachineAreKnown", knowsAddresses},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newPair(t)) })
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 
@@ -327,5 +328,12 @@ func addressesMatch(t *testing.T, p *Pair) {
 	foreign := netip.MustParseAddrPort("203.0.113.77:0")
 	if _, err := p.B.ListenTCP(foreign, nil); err == nil {
 		t.Error("it listens on an address of others")
+	}
+}
+
+func knowsAddresses(t *testing.T, p *Pair) {
+	all := p.B.Addrs()
+	if !slices.Contains(all, p.AddrB) || slices.ContainsFunc(all, netip.Addr.IsLinkLocalUnicast) {
+		t.Errorf("%v should be among %v, and nothing of one link", p.AddrB, all)
 	}
 }

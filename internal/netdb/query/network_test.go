@@ -134,7 +134,7 @@ func (n *network) add(i int, ff bool) *node {
 	}
 	x.published = netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, x.hash)
 	x.table = tunnel.NewTable(1000)
-	x.builder = pool.NewBuilder(x.h, x.hash, x.table, tunnel.NewReplays(1000), tunnel.NewReassembly(1<<20), x.send, x.profiles)
+	x.builder = pool.NewBuilder(x.h, x.hash, x.table, tunnel.NewReplays(1000), tunnel.NewReassembly(1<<20), x.send, nil, x.profiles)
 	x.selector = pool.NewSelector(pool.PathConfig{}, x.hash, x.db, x.profiles, everywhere{})
 	x.queries = query.New(query.Config{}, x.h, x.hash, x.db, x.profiles, x.send)
 	x.floodfill = floodfill.New(floodfill.Config{}, x.h, x.hash, x.db, x.published, x.send,

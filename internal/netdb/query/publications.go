@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"slices"
 
 	"allium/internal/bandwidth"
@@ -13,19 +14,23 @@ import (
 )
 
 // PublishRouter stores our RouterInfo directly with the floodfills closest to
-// it. A newer one takes the place of one that is under way.
-func (q *Queries) PublishRouter(r *host.Round, ri *data.RouterInfo) {
+// it. done is called once, at once or in a later round: with nil when one of
+// them has confirmed it, or with one of the errors of this package. A newer
+// one takes the place of one that is under way.
+func (q *Queries) PublishRouter(r *host.Round, ri *data.RouterInfo, done func(r *host.Round, err error)) {
 	c := q.ownContext()
 	if c == nil {
+		done(r, ErrClosed)
 		return
 	}
 	f := q.deflaters.Get().(*i2np.Deflater)
 	compressed, err := f.DeflateRouterInfo(nil, ri.Bytes())
 	q.deflaters.Put(f)
 	if err != nil {
-		return // it is longer than any router takes
+		done(r, fmt.Errorf("query: our RouterInfo: %w", err)) // it is longer than any router takes
+		return
 	}
-	q.publish(r, &publication{ctx: c, key: ri.Hash(), kind: data.TypeRouterInfo, data: compressed}, nil)
+	q.publish(r, &publication{ctx: c, key: ri.Hash(), kind: data.TypeRouterInfo, data: compressed}, done)
 }
 
 // Publish stores a LeaseSet with the floodfills closest to it, through the

@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -179,15 +180,46 @@ func TestOwnRouterInfoReachesTheFloodfills(t *testing.T) {
 	for _, ff := range n.nodes[:8] {
 		n.know(x, ff)
 	}
-	x.h.Do(func(r *host.Round) { x.queries.PublishRouter(r, x.info) })
+	var told []error
+	x.h.Do(func(r *host.Round) {
+		x.queries.PublishRouter(r, x.info, func(_ *host.Round, err error) { told = append(told, err) })
+	})
 	if !n.w.RunUntil(func() bool { return x.queries.Status().Publications == 0 }, 10*time.Second) {
 		t.Fatal("not confirmed")
+	}
+	if len(told) != 1 || told[0] != nil {
+		t.Errorf("told %v", told)
 	}
 	n.w.Run(time.Second)
 	for _, ff := range n.closest(x, x.hash, 4) {
 		if ff.db.RouterInfo(x.hash) == nil {
 			t.Error("a close floodfill does not know us")
 		}
+	}
+}
+
+func TestOwnRouterInfoThatNobodyTakesIsReported(t *testing.T) {
+	n := newNetwork(t, 17, 4, 1)
+	n.knowAll(n.nodes[:4]...)
+	x := n.nodes[4].start()
+	var told []error
+	publish := func() {
+		x.h.Do(func(r *host.Round) {
+			x.queries.PublishRouter(r, x.info, func(_ *host.Round, err error) { told = append(told, err) })
+		})
+		n.w.RunUntil(func() bool { return x.queries.Status().Publications == 0 }, time.Minute)
+	}
+	publish()
+	for _, ff := range n.nodes[:4] {
+		n.know(x, ff)
+		ff.dead = true
+	}
+	publish()
+	x.h.Do(x.queries.Close)
+	publish()
+	want := []error{query.ErrNoFloodfills, query.ErrNoAnswer, query.ErrClosed}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
 	}
 }
 

@@ -248,6 +248,7 @@ func (s *Session) establish(r *host.Round, message []byte) {
 	s.useKeys()
 	s.machine = nil
 	s.active.Store(r.Now.UnixNano())
+	s.heard.Store(r.Now.UnixNano())
 	resend := r.Now.Add(random.Between(resendMin, resendMax))
 
 	s.mu.Lock()

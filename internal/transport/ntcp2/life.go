@@ -26,6 +26,10 @@ func (s *Session) Close(r *host.Round, reason block.Reason) {
 	s.terminate(r, &Termination{Reason: reason})
 }
 
+// Cut ends the session without a word, when nobody is there to hear one.
+// Handler.Closed follows in a later round, with host.ErrClosed.
+func (s *Session) Cut() { s.fail(host.ErrClosed) }
+
 // terminate ends the session with a Termination, which cause wraps.
 func (s *Session) terminate(r *host.Round, cause error) {
 	s.mu.Lock()

@@ -37,7 +37,9 @@ func (s *Session) receive(r *host.Round, b []byte) {
 		}
 		b = rest
 		s.framesIn.Add(1)
-		s.active.Store(r.Now.UnixNano())
+		now := r.Now.UnixNano()
+		s.active.Store(now)
+		s.heard.Store(now)
 		s.deliver(r, payload)
 	}
 }

@@ -54,6 +54,7 @@ func (s *bareStream) Close()                 {}
 func (s *bareStream) Reset()                 {}
 
 func (b *bare) Now() time.Time                                        { return b.now }
+func (b *bare) Addrs() []netip.Addr                                   { return nil }
 func (b *bare) AfterFunc(time.Duration, func(*host.Round)) host.Timer { return bareTimer{} }
 func (b *bare) Spawn(f func(*host.Round)) bool                        { b.work = append(b.work, f); return true }
 func (b *bare) Serve(f func(*host.Round)) bool                        { return b.Spawn(f) }

@@ -40,6 +40,7 @@ type Session struct {
 	lengths mask
 
 	active   atomic.Int64 // when a frame was last sent or received, nanoseconds since 1970
+	heard    atomic.Int64 // when a frame was last received, likewise
 	ended    atomic.Bool  // cause is set: nothing is handed up any more
 	checking atomic.Bool  // a RouterInfo of the peer is being verified
 
@@ -102,14 +103,23 @@ func (s *Session) Inbound() bool { return s.inbound }
 // Remote is the address of the peer's end.
 func (s *Session) Remote() netip.AddrPort { return s.remote }
 
+// Local is the address of our own end, the zero AddrPort before the connection
+// stands.
+func (s *Session) Local() netip.AddrPort { return s.stream.Local() }
+
 // LastActive is when a frame was last sent or received, and the zero time
 // before the session is established.
-func (s *Session) LastActive() time.Time {
-	t := s.active.Load()
-	if t == 0 {
+func (s *Session) LastActive() time.Time { return since1970(s.active.Load()) }
+
+// LastHeard is when a frame was last received, or the session established, and
+// the zero time before that.
+func (s *Session) LastHeard() time.Time { return since1970(s.heard.Load()) }
+
+func since1970(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, t)
+	return time.Unix(0, nanoseconds)
 }
 
 // Counters is what has passed so far.

@@ -31,6 +31,7 @@ type Builder struct {
 	replays  *tunnel.Replays
 	memory   *tunnel.Reassembly
 	send     tunnel.Sender
+	meet     Meet
 	profiles Profiles
 
 	mu      sync.Mutex
@@ -54,11 +55,16 @@ type Profiles interface {
 	TestFailed(now time.Time, hops ...data.Hash)
 }
 
+// Meet sees to it that a peer can send to us, even when nobody can connect to
+// us. It reports false when that takes a moment.
+type Meet func(r *host.Round, peer data.Hash) bool
+
 // NewBuilder makes the builder of the router self. Inbound tunnels enter
-// table; tunnel messages of all kinds leave through send.
-func NewBuilder(h host.Host, self data.Hash, table *tunnel.Table, replays *tunnel.Replays, memory *tunnel.Reassembly, send tunnel.Sender, profiles Profiles) *Builder {
+// table; tunnel messages of all kinds leave through send. meet is called for
+// peers that are to answer us directly; nil where everybody can connect to us.
+func NewBuilder(h host.Host, self data.Hash, table *tunnel.Table, replays *tunnel.Replays, memory *tunnel.Reassembly, send tunnel.Sender, meet Meet, profiles Profiles) *Builder {
 	return &Builder{
-		h: h, self: self, table: table, replays: replays, memory: memory, send: send, profiles: profiles,
+		h: h, self: self, table: table, replays: replays, memory: memory, send: send, meet: meet, profiles: profiles,
 		flights: make(map[uint32]*flight),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"allium/internal/bandwidth"
+	"allium/internal/data"
 	"allium/internal/garlic"
 	"allium/internal/host"
 	"allium/internal/i2np"
@@ -83,9 +84,30 @@ func (b *Builder) requestOutbound(r *host.Round, f *flight) {
 	if !b.register(f) {
 		return
 	}
-	if err := b.send(r, f.first, buildMessage(r.Now, records), bandwidth.Own); err != nil {
-		b.unsent(r, f, err)
+	m := buildMessage(r.Now, records)
+	hand := func(r *host.Round) {
+		if err := b.send(r, f.first, m, bandwidth.Own); err != nil {
+			b.unsent(r, f, err)
+		}
 	}
+	if len(back.hops) > 0 {
+		hand(r)
+		return
+	}
+	b.whenMet(r, f.hops[len(f.hops)-1].Hash, hand)
+}
+
+// meetTime is how long it takes to connect to most peers.
+const meetTime = time.Second
+
+// whenMet does something for which a peer has to know the way to us: it has to
+// answer us itself.
+func (b *Builder) whenMet(r *host.Round, peer data.Hash, do func(r *host.Round)) {
+	if b.meet == nil || b.meet(r, peer) {
+		do(r)
+		return
+	}
+	b.h.AfterFunc(meetTime, do)
 }
 
 // requestInbound sends the request through an outbound tunnel to the gateway
@@ -129,9 +151,11 @@ func (b *Builder) requestInbound(r *host.Round, f *flight) {
 		b.release(f)
 		return
 	}
-	if err := out.Send(r, tunnel.Delivery{Kind: tunnel.ToRouter, Router: gateway.Hash}, m); err != nil {
-		b.unsent(r, f, err)
-	}
+	b.whenMet(r, f.hops[len(f.hops)-1].Hash, func(r *host.Round) {
+		if err := out.Send(r, tunnel.Delivery{Kind: tunnel.ToRouter, Router: gateway.Hash}, m); err != nil {
+			b.unsent(r, f, err)
+		}
+	})
 }
 
 // unaskable ends a build one of whose hops has a key that is none. Nobody
@@ -171,7 +195,8 @@ func buildMessage(now time.Time, records i2np.ShortTunnelBuild) i2np.Message {
 // replyRoute is the inbound tunnel for the answer to an outbound build: one of
 // the pool's own while it works, else one of the router's, but none without
 // hops unless it is meant to be so. The endpoint of a Destination's tunnel
-// would learn from that whose it is.
+// would learn from that whose it is. The router's own pool does without hops
+// rather than wait for a tunnel that seems broken.
 func (p *Pool) replyRoute(now time.Time) (*Inbound, bool) {
 	if t, rank := p.bestInbound(now); rank >= working {
 		return t, true
@@ -183,8 +208,9 @@ func (p *Pool) replyRoute(now time.Time) (*Inbound, bool) {
 		if p.fallback.cfg.Inbound.Length == 0 {
 			return p.fallback.Inbound(now)
 		}
+		return p.Inbound(now)
 	}
-	return p.Inbound(now)
+	return p.zero.inbound(now), true
 }
 
 // requestRoute is the outbound tunnel for the request of an inbound build,
@@ -200,8 +226,9 @@ func (p *Pool) requestRoute(now time.Time) (*Outbound, bool) {
 		if p.fallback.cfg.Outbound.Length == 0 {
 			return p.fallback.Outbound(now)
 		}
+		return p.Outbound(now)
 	}
-	return p.Outbound(now)
+	return p.zero.out, true
 }
 
 // bestInbound picks a tunnel that has hops.

@@ -29,7 +29,7 @@ func standing(t testing.TB, sink tunnel.Sender) (net *network, own *member) {
 		}
 		return net.send(r, to, m, c)
 	}
-	net.builder = pool.NewBuilder(net.h, net.self, net.table, tunnel.NewReplays(1<<16), tunnel.NewReassembly(1<<20), send, net.profiles)
+	net.builder = pool.NewBuilder(net.h, net.self, net.table, tunnel.NewReplays(1<<16), tunnel.NewReassembly(1<<20), send, nil, net.profiles)
 	own = net.open("own", config(3, 2), nil)
 	if !w.RunUntil(own.full, time.Minute) {
 		t.Fatalf("not full: %+v", own.state())
