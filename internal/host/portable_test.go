@@ -49,7 +49,7 @@ func portablePair(t *testing.T, p *host.Portable, addr string) *hosttest.Pair {
 
 func TestPortableKeepsTheContract(t *testing.T) {
 	hosttest.Run(t, func(t *testing.T) *hosttest.Pair {
-		return portablePair(t, newPortable(t, host.Config{Backlog: 20}), "127.0.0.1")
+		return portablePair(t, newPortable(t, host.Config{Workers: 1, Backlog: 20}), "127.0.0.1")
 	})
 }
 
@@ -61,13 +61,13 @@ func TestPortableKeepsTheContractOverIPv6(t *testing.T) {
 	}
 	l.Close()
 	hosttest.Run(t, func(t *testing.T) *hosttest.Pair {
-		return portablePair(t, newPortable(t, host.Config{Backlog: 20}), "::1")
+		return portablePair(t, newPortable(t, host.Config{Workers: 1, Backlog: 20}), "::1")
 	})
 }
 
 func TestPlainSocketsKeepTheContract(t *testing.T) {
 	hosttest.Run(t, func(t *testing.T) *hosttest.Pair {
-		p := newPortable(t, host.Config{Backlog: 20})
+		p := newPortable(t, host.Config{Workers: 1, Backlog: 20})
 		host.UsePlainSockets(p)
 		return portablePair(t, p, "127.0.0.1")
 	})

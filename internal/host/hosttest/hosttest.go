@@ -26,7 +26,8 @@ type Pair struct {
 	// Inline tells that handlers are called by Wait and Settle alone, so that
 	// one that blocks blocks everything.
 	Inline bool
-	// Spawns is more calls of Spawn than may wait at once.
+	// Spawns is more calls of Spawn than may wait at once. There is one worker
+	// for them, or with Inline there may be two, so that their order is certain.
 	Spawns int
 }
 

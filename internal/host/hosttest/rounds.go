@@ -211,7 +211,7 @@ func serveGoesLast(t *testing.T, p *Pair) {
 		defer mu.Unlock()
 		return own && ran == accepted
 	})
-	if before > accepted/2 {
+	if before > 2 { // the workers had begun them
 		t.Errorf("%d of %d went before our own", before, accepted)
 	}
 }
