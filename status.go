@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"allium/internal/destination"
+	"allium/internal/netdb/query"
 	"allium/internal/router"
 	"allium/internal/tunnel/pool"
 	"allium/internal/tunnel/transit"
@@ -24,6 +25,7 @@ type Status struct {
 	ClockSkewS float64         `json:"clock_skew_s"` // the median of peers' clocks against ours
 	Clock      Clock           `json:"clock"`
 	Known      Known           `json:"known"`
+	Lookups    Lookups         `json:"lookups"`
 	Peers      Peers           `json:"peers"`
 	Builds     Builds          `json:"builds"`
 	Pools      []Pool          `json:"pools"`
@@ -39,6 +41,9 @@ type Known struct {
 	Floodfills int `json:"floodfills"`
 	LeaseSets  int `json:"lease_sets"` // kept for others, as a floodfill
 }
+
+// Lookups are what is asked of the network database, and what was noticed.
+type Lookups = query.Status
 
 // Peers are connections with other routers, now and since the start.
 type Peers struct {
@@ -172,6 +177,7 @@ func (r *Router) Status() Status {
 		UptimeS:      in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
 		Clock:     clockStatus(r.clock.Status()),
 		Known:     Known(in.Known),
+		Lookups:   in.Queries,
 		Peers:     Peers(in.Transport),
 		Builds:    Builds{UnderWay: in.Building, Causes: map[string]int{}},
 		Pools:     []Pool{},

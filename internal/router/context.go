@@ -117,7 +117,7 @@ func (c *Context) deliver(r *host.Round, m i2np.Message) {
 		return
 	}
 	if m.Type != i2np.TypeGarlic {
-		c.answer(r, m)
+		c.answer(r, data.Hash{}, m)
 		return
 	}
 	g, err := i2np.ParseGarlic(m.Body)
@@ -125,8 +125,7 @@ func (c *Context) deliver(r *host.Round, m i2np.Message) {
 		c.rt.counts.malformed.Add(1)
 		return
 	}
-	if cloves, ok := c.replies.Open(r.Now, g.Data); ok {
-		c.answers(r, cloves)
+	if c.opened(r, g.Data) {
 		return
 	}
 	if c.cfg.Garlic == nil {
@@ -136,25 +135,29 @@ func (c *Context) deliver(r *host.Round, m i2np.Message) {
 	c.cfg.Garlic(r, g.Data)
 }
 
-// answers takes the cloves of an expected answer.
-func (c *Context) answers(r *host.Round, cloves []garlic.Clove) {
+// opened takes an answer that we expect sealed, and reports whether it is one.
+func (c *Context) opened(r *host.Round, sealed []byte) bool {
+	from := c.query.Asked(sealed)
+	cloves, ok := c.replies.Open(r.Now, sealed)
 	for _, clove := range cloves {
 		if clove.Kind == garlic.Local {
-			c.answer(r, clove.Message)
+			c.answer(r, from, clove.Message)
 		}
 	}
+	return ok
 }
 
-// answer takes one message that may be an answer.
-func (c *Context) answer(r *host.Round, m i2np.Message) {
+// answer takes one message that may be an answer. from is the floodfill that
+// it is from, zero if that is not certain.
+func (c *Context) answer(r *host.Round, from data.Hash, m i2np.Message) {
 	switch m.Type {
 	case i2np.TypeDeliveryStatus:
 		if s, err := i2np.ParseDeliveryStatus(m.Body); err == nil && c.Pool.Tested(r, s.ID) {
 			return
 		}
-		c.query.Handle(r, data.Hash{}, m)
+		c.query.Handle(r, from, m)
 	case i2np.TypeDatabaseStore, i2np.TypeDatabaseSearchReply:
-		c.query.Handle(r, data.Hash{}, m)
+		c.query.Handle(r, from, m)
 	case i2np.TypeOutboundTunnelBuildReply:
 		c.Pool.Reply(r, m)
 	default:

@@ -152,8 +152,7 @@ func (rt *Router) garlic(r *host.Round, m i2np.Message) {
 		rt.counts.malformed.Add(1)
 		return
 	}
-	if cloves, ok := rt.explore.replies.Open(r.Now, g.Data); ok {
-		rt.explore.answers(r, cloves)
+	if rt.explore.opened(r, g.Data) {
 		return
 	}
 	if !rt.garlicRate.AllowN(r.Now, 1) {

@@ -6,27 +6,58 @@ import (
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/random"
 )
 
-// nearest is how many floodfills a search or a publication chooses from. It is
-// more than the closest few, which one attacker may own, and no more than
-// others choose from: what is stored farther away is not found.
-const nearest = 20
+const (
+	// nearest is how many floodfills a search or a publication chooses from.
+	// It is more than the closest few, which one attacker may own, and no more
+	// than others choose from: what is stored farther away is not found.
+	nearest = 20
+	// lastResort is how many are added that have failed of late.
+	lastResort = 10
+	// The scores between which nothing is known of a floodfill.
+	badScore, goodScore = 0.45, 0.55
+)
 
-// floodfills are those to ask or tell about what belongs at a routing key:
-// the nearest, closest first, but those that have failed of late at the end.
-func (q *Queries) floodfills(now time.Time, routingKey data.Hash) []*data.RouterInfo {
-	all := q.db.ClosestTo(routingKey, nearest, q.eligible)
-	found := make([]*data.RouterInfo, 0, len(all))
+// candidates are floodfills to choose from, closest first.
+type candidates struct {
+	// all are those near a routing key, and behind them some that have failed
+	// of late.
+	all []*data.RouterInfo
+	// known are those of them that have answered us, or had a session with us.
+	// Of others we know only what they say of themselves.
+	known []*data.RouterInfo
+}
+
+// floodfills are those to ask or tell about what belongs at a routing key.
+func (q *Queries) floodfills(now time.Time, routingKey data.Hash) (c candidates) {
 	var failing []*data.RouterInfo
-	for _, ri := range all {
-		if q.profiles.UsableForLookups(now, ri.Hash()) {
-			found = append(found, ri)
-		} else {
+	c.all = q.db.ClosestTo(routingKey, nearest, func(ri *data.RouterInfo) bool {
+		if !q.eligible(ri) {
+			return false
+		}
+		if !q.failing(now, ri.Hash()) {
+			return true
+		}
+		if len(failing) < lastResort {
 			failing = append(failing, ri)
 		}
+		return false
+	})
+	for _, ri := range c.all {
+		if q.db.HasMet(now, ri.Hash()) || q.profiles.LookupScore(now, ri.Hash()) > goodScore {
+			c.known = append(c.known, ri)
+		}
 	}
-	return append(found, failing...)
+	c.all = append(c.all, failing...)
+	return c
+}
+
+// failing tells whether a floodfill has disappointed us of late. It is asked
+// only when no other is left.
+func (q *Queries) failing(now time.Time, h data.Hash) bool {
+	return !q.profiles.UsableForLookups(now, h) || q.profiles.LookupScore(now, h) < badScore || q.isCaught(now, h)
 }
 
 // eligible tells floodfills that can be reached and understand us.
@@ -38,6 +69,27 @@ func (q *Queries) eligible(ri *data.RouterInfo) bool {
 	version, ok := ri.Version()
 	_, x25519 := ri.Identity().X25519()
 	return ok && x25519 && version >= q.minVersion
+}
+
+// choose picks the first candidate that may be, as apart does. Every other one
+// is, if possible, one that is known: those that are not may all be nobody.
+func (c candidates) choose(n int, taken []*data.RouterInfo, may func(data.Hash) bool) *data.RouterInfo {
+	if n%2 == 0 {
+		if ri := apart(c.known, taken, may); ri != nil {
+			return ri
+		}
+	}
+	return apart(c.all, taken, may)
+}
+
+// far are those that are not among the closest, in any order.
+func (c candidates) far() candidates {
+	all := slices.Clone(c.all[min(farFrom, len(c.all)):min(nearest, len(c.all))])
+	for i := range all {
+		j := i + random.IntN(len(all)-i)
+		all[i], all[j] = all[j], all[i]
+	}
+	return candidates{all: all}
 }
 
 // apart picks the first candidate that is not taken, preferring one that

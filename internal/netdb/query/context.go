@@ -58,13 +58,13 @@ func (c *Context) Close(r *host.Round) {
 
 // Handle takes a DatabaseStore, DatabaseSearchReply or DeliveryStatus that
 // came out of the context's tunnels or its one-time garlic; for the router's
-// own context also one that came directly, and then from is the router that
-// sent it; else it is zero. It reports whether the message is the answer to
+// own context also one that came directly. from is the router that sent it, as
+// far as that is certain, else zero. It reports whether the message is the answer to
 // something the context has asked. What is not has no effect.
 func (c *Context) Handle(r *host.Round, from data.Hash, m i2np.Message) bool {
 	switch m.Type {
 	case i2np.TypeDatabaseStore:
-		return c.store(r, m.Body)
+		return c.store(r, from, m.Body)
 	case i2np.TypeDatabaseSearchReply:
 		return c.searchReply(r, from, m.Body)
 	case i2np.TypeDeliveryStatus:
@@ -87,9 +87,30 @@ func (c *Context) searching(suits func(*search) bool) []*search {
 	return all
 }
 
-// searchReply takes the word of a floodfill that it has no entry. Nobody but
-// itself may speak for it; through tunnels, that is whoever knows what it was
-// asked.
+// Asked is the floodfill that was asked for an answer sealed like this: nobody
+// else can have sealed it. It is zero if we wait for no such answer.
+func (c *Context) Asked(sealed []byte) data.Hash {
+	if len(sealed) < garlic.TagSize {
+		return data.Hash{}
+	}
+	tag := [garlic.TagSize]byte(sealed)
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	for _, s := range c.q.searches {
+		if s.ctx != c {
+			continue
+		}
+		for i := range s.asked {
+			if w := &s.asked[i]; w.tag == tag {
+				return w.to.Hash()
+			}
+		}
+	}
+	return data.Hash{}
+}
+
+// searchReply takes the word of a floodfill that it has no entry. When it is
+// certain who says so, nobody else can.
 func (c *Context) searchReply(r *host.Round, from data.Hash, body []byte) bool {
 	reply, err := i2np.ParseDatabaseSearchReply(body)
 	if err != nil || !from.IsZero() && from != reply.From {
@@ -103,12 +124,14 @@ func (c *Context) searchReply(r *host.Round, from data.Hash, body []byte) bool {
 }
 
 // store takes an entry. Its signature is checked by a worker.
-func (c *Context) store(r *host.Round, body []byte) bool {
+func (c *Context) store(r *host.Round, from data.Hash, body []byte) bool {
 	entry, err := i2np.ParseDatabaseStore(body)
 	if err != nil || entry.ReplyToken != 0 {
 		return false // answers have no token: somebody publishes
 	}
-	looksFor := func(s *search) bool { return s.looksFor(entry.Key, entry.Type.LeaseSet()) }
+	looksFor := func(s *search) bool {
+		return s.looksFor(entry.Key, entry.Type.LeaseSet()) && (s.only.IsZero() || s.only == from)
+	}
 	if len(c.searching(looksFor)) == 0 {
 		return false
 	}
@@ -119,7 +142,7 @@ func (c *Context) store(r *host.Round, body []byte) bool {
 			// What is wrong may come from anybody: the search goes on as if
 			// it had not come.
 			if a, ok := c.take(r, s, entry); ok {
-				c.q.succeed(r, s, a)
+				c.q.succeed(r, s, from, a)
 			}
 		}
 	})
@@ -179,7 +202,7 @@ func (c *Context) ready(now time.Time) bool {
 // lookup sends a lookup to a floodfill: sealed, through a tunnel, for an
 // answer that is sealed and comes through a tunnel. The router itself asks
 // directly when it has none.
-func (c *Context) lookup(r *host.Round, to *data.RouterInfo, l i2np.DatabaseLookup) error {
+func (c *Context) lookup(r *host.Round, s *search, to *data.RouterInfo, l i2np.DatabaseLookup) error {
 	out, canSend := c.tunnels.Outbound(r.Now)
 	in, canReceive := c.tunnels.Inbound(r.Now)
 	if !canSend || !canReceive {
@@ -195,8 +218,18 @@ func (c *Context) lookup(r *host.Round, to *data.RouterInfo, l i2np.DatabaseLook
 	l.ReplyKey, l.ReplyTag = new([32]byte), new([garlic.TagSize]byte)
 	random.Fill(l.ReplyKey[:])
 	random.Fill(l.ReplyTag[:])
+	c.q.tagged(s, to.Hash(), *l.ReplyTag)
 	c.replies.Expect(r.Now, *l.ReplyKey, *l.ReplyTag, replyLife)
 	return sendSealed(r, out, to, message(r.Now.Add(tunnelLife), i2np.TypeDatabaseLookup, l.Append(nil)))
+}
+
+// tagged notes under which tag a floodfill will answer.
+func (q *Queries) tagged(s *search, h data.Hash, tag [garlic.TagSize]byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w := s.question(h); w != nil {
+		w.tag = tag
+	}
 }
 
 // sendSealed sends a message through a tunnel that only the router at its end

@@ -17,7 +17,11 @@ const (
 	sideTime       = 8 * time.Second
 	askMost        = 12
 	askMostSide    = 3
+	askWide        = nearest
 	askAbreast     = 2
+	askAbreastWide = 4
+	// closestFew is how many floodfills should have an entry if anybody has.
+	closestFew = 6
 	// maxNamed is how many of the routers that one reply names are looked at,
 	// and maxHeard how many unknown ones a search looks up on the side.
 	maxNamed = 4
@@ -68,7 +72,10 @@ func (q *Queries) fetch(r *host.Round, key, hint data.Hash, done func(r *host.Ro
 func (c *Context) LeaseSet(r *host.Round, key data.Hash, done func(r *host.Round, ls data.LeaseSetEntry, err error)) {
 	s := &search{
 		ctx: c, key: key, kind: i2np.LookupLeaseSet,
-		ends: r.Now.Add(leaseSetTime), most: askMost, abreast: askAbreast,
+		ends: r.Now.Add(leaseSetTime), most: askWide, abreast: askAbreast,
+	}
+	if c.q.besieged(r.Now, key) {
+		s.widen()
 	}
 	c.q.begin(r, s, func(r *host.Round, a answer, err error) { done(r, a.leaseSet, err) })
 }
@@ -124,9 +131,9 @@ func (q *Queries) advance(r *host.Round, s *search) {
 		}
 	}
 	held := !s.ctx.ready(r.Now)
-	var candidates []*data.RouterInfo
+	var from candidates
 	if !held {
-		candidates = q.candidates(r.Now, s)
+		from = q.candidates(r.Now, s)
 	}
 	q.mu.Lock()
 	if s.over {
@@ -137,7 +144,7 @@ func (q *Queries) advance(r *host.Round, s *search) {
 		q.mu.Unlock()
 		return
 	}
-	ask, fell, err := s.step(r.Now, candidates)
+	ask, fell, err := s.step(r.Now, from)
 	if held && len(s.asked) == 0 {
 		err = ErrNoTunnels
 	}
@@ -155,15 +162,18 @@ func (q *Queries) advance(r *host.Round, s *search) {
 }
 
 // candidates are whom a search can ask.
-func (q *Queries) candidates(now time.Time, s *search) []*data.RouterInfo {
-	all := q.floodfills(now, netdb.RoutingKey(s.key, now))
-	if s.first.IsZero() {
-		return all
+func (q *Queries) candidates(now time.Time, s *search) candidates {
+	if !s.only.IsZero() {
+		if ri := q.db.RouterInfo(s.only); ri != nil {
+			return candidates{all: []*data.RouterInfo{ri}}
+		}
+		return candidates{}
 	}
+	c := q.floodfills(now, netdb.RoutingKey(s.key, now))
 	if ri := q.db.RouterInfo(s.first); ri != nil && q.eligible(ri) {
-		all = slices.Insert(all, 0, ri)
+		c.all, c.known = slices.Insert(c.all, 0, ri), nil
 	}
-	return all
+	return c
 }
 
 // ask asks one floodfill. When that cannot be done, the next one is asked at
@@ -177,7 +187,7 @@ func (q *Queries) ask(r *host.Round, s *search, to *data.RouterInfo) {
 		q.mu.Lock()
 		over := s.over
 		q.mu.Unlock()
-		if !over && s.ctx.lookup(r, to, lookup) != nil {
+		if !over && s.ctx.lookup(r, s, to, lookup) != nil {
 			q.unsent(s, to)
 		}
 	})
@@ -212,15 +222,13 @@ func (q *Queries) finish(r *host.Round, s *search, a answer, err error) {
 	}
 }
 
-// succeed ends a search with an entry.
-func (q *Queries) succeed(r *host.Round, s *search, a answer) {
-	var by data.Hash
+// succeed ends a search with an entry from a floodfill, if it is known from
+// which.
+func (q *Queries) succeed(r *host.Round, s *search, by data.Hash, a answer) {
 	q.mu.Lock()
-	if w := s.sole(); w != nil && !s.over {
-		by = w.to.Hash()
-	}
+	credit := !s.over && s.question(by) != nil
 	q.mu.Unlock()
-	if !by.IsZero() {
+	if credit {
 		q.profiles.LookupAnswered(r.Now, by)
 	}
 	q.finish(r, s, a, nil)

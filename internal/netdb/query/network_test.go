@@ -103,20 +103,28 @@ func (n *network) know(a, b *node) {
 }
 
 func (n *network) add(i int, ff bool) *node {
+	return n.addWhere(i, ff, func(data.Hash) bool { return true })
+}
+
+// addWhere adds a node whose hash suits.
+func (n *network) addWhere(i int, ff bool, suits func(data.Hash) bool) *node {
 	n.t.Helper()
 	x := &node{
 		n: n, address: fmt.Sprintf("45.%d.%d.1", i/200+1, i%200),
-		keys: x25519.Generate(), sent: make(map[i2np.Type]int),
+		sent: make(map[i2np.Type]int),
 	}
 	x.h = n.w.Host(x.address)
 	var err error
 	if x.signing, err = signature.Generate(signature.Ed25519); err != nil {
 		n.t.Fatal(err)
 	}
-	if x.identity, err = data.NewRouterIdentity(x.signing, x.keys.Public); err != nil {
-		n.t.Fatal(err)
+	for x.identity == nil || !suits(x.hash) {
+		x.keys = x25519.Generate()
+		if x.identity, err = data.NewRouterIdentity(x.signing, x.keys.Public); err != nil {
+			n.t.Fatal(err)
+		}
+		x.hash = x.identity.Hash()
 	}
-	x.hash = x.identity.Hash()
 	x.sign(ff)
 	kept := store.Memory()
 	bucket := func(name string) store.Bucket {
@@ -204,21 +212,22 @@ func (x *node) open(fallback *pool.Pool) *context {
 
 func (c *context) deliver(r *host.Round, m i2np.Message) {
 	if m.Type != i2np.TypeGarlic {
-		c.handle(r, m)
+		c.handle(r, data.Hash{}, m)
 		return
 	}
 	g, _ := i2np.ParseGarlic(m.Body)
+	from := c.Asked(g.Data)
 	cloves, ok := c.replies.Open(r.Now, g.Data)
 	if !ok {
 		c.node.n.t.Error("garlic nobody asked for")
 	}
 	for _, clove := range cloves {
-		c.handle(r, clove.Message)
+		c.handle(r, from, clove.Message)
 	}
 }
 
-func (c *context) handle(r *host.Round, m i2np.Message) {
-	if c.Handle(r, data.Hash{}, m) {
+func (c *context) handle(r *host.Round, from data.Hash, m i2np.Message) {
+	if c.Handle(r, from, m) {
 		c.took++
 	} else {
 		c.refused++

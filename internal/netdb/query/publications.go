@@ -48,6 +48,7 @@ func (q *Queries) publish(r *host.Round, p *publication, done func(r *host.Round
 	p.done = done
 	p.goals = netdb.PublishKeys(r.Now, p.key, p.kind)
 	p.ends = r.Now.Add(storeTime)
+	p.wide = p.ls != nil && q.crowded(p.goals[0])
 	q.mu.Lock()
 	var old *publication
 	for _, other := range q.publications {
@@ -97,17 +98,18 @@ func (q *Queries) proceed(r *host.Round, p *publication) {
 // store tells whoever is to be told next.
 func (q *Queries) store(r *host.Round, p *publication) {
 	held := !p.ctx.ready(r.Now)
-	candidates := make([][]*data.RouterInfo, len(p.goals))
+	all := make([]candidates, len(p.goals), len(p.goals)+1)
 	for i, goal := range p.goals {
-		candidates[i] = q.floodfills(r.Now, goal)
+		all[i] = q.floodfills(r.Now, goal)
 	}
+	all = append(all, all[0].far())
 	q.mu.Lock()
 	if p.over || p.phase != storing || held && r.Now.Before(p.ends) {
 		q.mu.Unlock()
 		return
 	}
-	tell, fell, done := p.step(r.Now, candidates)
-	untold := len(p.told) == 0
+	tell, fell, done := p.step(r.Now, all)
+	untold, kept := len(p.told) == 0, len(p.holders) > 0
 	if done == stored && p.ls != nil {
 		p.phase = resting
 		p.verifyAt = r.Now.Add(random.Between(verifyAfter, verifyBy))
@@ -117,6 +119,8 @@ func (q *Queries) store(r *host.Round, p *publication) {
 		q.profiles.LookupFailed(r.Now, h)
 	}
 	switch {
+	case done == failed && kept:
+		q.conclude(r, p, nil) // in an earlier round
 	case done == failed && held:
 		q.conclude(r, p, ErrNoTunnels)
 	case done == failed && untold:
@@ -204,63 +208,6 @@ func (q *Queries) confirm(r *host.Round, c *Context, token uint32) bool {
 	}
 	q.proceed(r, confirmed)
 	return true
-}
-
-// verify looks for the LeaseSet. At first it asks floodfills that should have
-// it from those that were told, if there are any others; in later rounds
-// whoever would be asked by somebody who looks for it, but for those who are
-// doubted: they may be the ones it should have been flooded to.
-func (q *Queries) verify(r *host.Round, p *publication) {
-	s := &search{
-		ctx: p.ctx, key: p.key, kind: i2np.LookupLeaseSet,
-		ends: r.Now.Add(verifyTime), most: askMost, abreast: askAbreast,
-		proves: func(ls data.LeaseSetEntry) bool {
-			return !ls.Published().Before(p.ls.Published()) && ls.Verify() == nil
-		},
-	}
-	q.mu.Lock()
-	first, told := p.rounds == 0, p.names()
-	s.avoid = slices.Clone(p.doubted)
-	q.mu.Unlock()
-	if first {
-		s.most, s.abreast = verifyAsks, 1
-		others := q.floodfills(r.Now, p.goals[0])
-		if slices.ContainsFunc(others, func(ri *data.RouterInfo) bool { return !slices.Contains(told, ri.Hash()) }) {
-			s.avoid = told
-		}
-	}
-	q.begin(r, s, func(r *host.Round, _ answer, err error) { q.verified(r, p, err) })
-}
-
-// verified goes on after the search: when the LeaseSet was not found, it is
-// stored with others.
-func (q *Queries) verified(r *host.Round, p *publication, err error) {
-	q.mu.Lock()
-	if p.over {
-		q.mu.Unlock()
-		return
-	}
-	confirmed, again := p.confirmed(), false
-	if err != nil && err != ErrClosed {
-		again = p.again(r.Now)
-	}
-	q.mu.Unlock()
-	for _, h := range confirmed {
-		switch err {
-		case nil:
-			q.profiles.LookupAnswered(r.Now, h)
-		case ErrNotFound:
-			q.profiles.LookupFailed(r.Now, h)
-		}
-	}
-	switch {
-	case again:
-		q.proceed(r, p)
-	case err == nil || err == ErrClosed:
-		q.conclude(r, p, err)
-	default:
-		q.conclude(r, p, ErrUnverified)
-	}
 }
 
 // conclude ends a publication.

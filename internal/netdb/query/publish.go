@@ -21,9 +21,9 @@ const (
 	// must have been time to flood it.
 	verifyAfter = 5 * time.Second
 	verifyBy    = 10 * time.Second
-	// verifyTime bounds that search, and verifyAsks how many are asked.
-	verifyTime = 15 * time.Second
-	verifyAsks = 3
+	// farFrom is the number, by distance, of the closest floodfill that counts
+	// as far away.
+	farFrom = 8
 	// maxRounds is how often an entry is stored that is not found afterwards.
 	maxRounds = 3
 )
@@ -60,15 +60,22 @@ type publication struct {
 	// ------------------------------------------------------------------------
 	phase phase
 	kept  func(r *host.Round) // for the first confirmation; nil after it
-	// goals are the routing keys it belongs at.
+	// goals are the routing keys it belongs at. To be far from them all is
+	// the goal after the last.
 	goals []data.Hash
+	wide  bool // floodfills at the key look like a trap
 	told  []told
-	// doubted confirmed in an earlier round, and yet it was not found.
-	doubted  []data.Hash
-	rounds   int
-	ends     time.Time // of storing
-	verifyAt time.Time
-	over     bool
+	// doubted are those who did not have it in an earlier round, and holders
+	// those who did.
+	doubted, holders []data.Hash
+	// checking is how many answers the verification waits for. elsewhere is
+	// that somebody had it who was not told, alone that there is nobody else.
+	checking         int
+	elsewhere, alone bool
+	rounds           int
+	ends             time.Time // of storing
+	verifyAt         time.Time
+	over             bool
 }
 
 // progress is what a step says of a round of stores.
@@ -81,8 +88,8 @@ const (
 )
 
 // step notes who has been silent for too long and decides whom to tell next.
-// There is a list of candidates for each goal.
-func (p *publication) step(now time.Time, candidates [][]*data.RouterInfo) (tell []told, fell []data.Hash, done progress) {
+// There are candidates for each goal.
+func (p *publication) step(now time.Time, all []candidates) (tell []told, fell []data.Hash, done progress) {
 	for i := range p.told {
 		if t := &p.told[i]; t.state == waiting && now.Sub(t.at) >= ackTime {
 			t.state = silent
@@ -90,17 +97,17 @@ func (p *publication) step(now time.Time, candidates [][]*data.RouterInfo) (tell
 		}
 	}
 	if now.Before(p.ends) {
-		for goal := range p.goals {
-			for p.count(goal, acked)+p.count(goal, waiting) < p.copies() {
-				t := p.next(now, goal, candidates[goal])
+		for goal := range all {
+			for p.count(goal, acked)+p.count(goal, waiting) < p.copies(goal) {
+				t := p.next(now, goal, all[goal])
 				if t == nil {
 					break
 				}
 				tell = append(tell, *t)
 			}
 		}
-		for goal := range p.goals {
-			if p.count(goal, waiting) > 0 && p.count(goal, acked) < p.copies() {
+		for goal := range all {
+			if p.count(goal, waiting) > 0 && p.count(goal, acked) < p.copies(goal) {
 				return tell, fell, goingOn
 			}
 		}
@@ -124,16 +131,16 @@ func (p *publication) count(goal int, s state) int {
 
 // next puts down the next floodfill to tell: the closest that has not been
 // told, rather none that is doubted, else one that stayed silent.
-func (p *publication) next(now time.Time, goal int, candidates []*data.RouterInfo) *told {
+func (p *publication) next(now time.Time, goal int, c candidates) *told {
 	if len(p.told) < maxTold {
 		taken := make([]*data.RouterInfo, len(p.told))
 		for i := range p.told {
 			taken[i] = p.told[i].to
 		}
-		fresh := func(h data.Hash) bool { return !slices.Contains(p.names(), h) }
-		ri := apart(candidates, taken, func(h data.Hash) bool { return fresh(h) && !slices.Contains(p.doubted, h) })
+		fresh := func(h data.Hash) bool { return !slices.Contains(p.names(), h) && !slices.Contains(p.holders, h) }
+		ri := c.choose(len(p.told), taken, func(h data.Hash) bool { return fresh(h) && !slices.Contains(p.doubted, h) })
 		if ri == nil {
-			ri = apart(candidates, taken, fresh)
+			ri = c.choose(1, taken, fresh)
 		}
 		if ri != nil {
 			p.told = append(p.told, told{to: ri, goal: goal, token: p.token(), at: now, times: 1})
@@ -180,10 +187,10 @@ func (p *publication) acknowledge(token uint32) (by data.Hash, ok bool) {
 }
 
 // confirmed are those who have confirmed in this round.
-func (p *publication) confirmed() (all []data.Hash) {
-	for i := range p.told {
-		if p.told[i].state == acked {
-			all = append(all, p.told[i].to.Hash())
+func (p *publication) confirmed() (all []told) {
+	for _, t := range p.told {
+		if t.state == acked {
+			all = append(all, t)
 		}
 	}
 	return all
@@ -195,10 +202,23 @@ func (p *publication) again(now time.Time) bool {
 	if p.rounds++; p.rounds >= maxRounds {
 		return false
 	}
-	p.doubted = append(p.doubted, p.confirmed()...)
 	p.phase, p.told, p.ends = storing, nil, now.Add(storeTime)
 	return true
 }
 
-// copies is how many floodfills must confirm, for each day's routing key.
-func (p *publication) copies() int { return 2 * (p.rounds + 1) }
+// copies is how many floodfills must confirm: so many for each day's routing
+// key, and of a LeaseSet one more far away.
+func (p *publication) copies(goal int) int {
+	switch {
+	case goal < len(p.goals):
+		return 2 * (p.rounds + 1)
+	case p.ls == nil:
+		return 0
+	case p.wide:
+		return p.rounds + 3
+	}
+	return p.rounds + 1
+}
+
+// far tells whether a floodfill was told in order to have a copy far away.
+func (p *publication) far(t told) bool { return t.goal >= len(p.goals) }

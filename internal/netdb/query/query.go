@@ -7,8 +7,16 @@
 // we do not know are looked up on the side. The search ends with a valid
 // entry, or when its time is over or nobody is left to ask. Publishing is the
 // same walk with stores: a floodfill that does not confirm in time makes room
-// for the next one, and when a LeaseSet has been stored, a floodfill that was
-// not told of it is asked for it.
+// for the next one. When a LeaseSet has been stored, each floodfill that
+// confirmed it is asked for it, as anybody would ask, and so are some that it
+// should have been flooded to.
+//
+// Floodfills may lie. Who confirms and does not keep is caught by that and
+// made the last choice for a while (caught.go). Who says of himself that he is
+// one, and has never answered us, is given half of the chances at most
+// (candidates.go). And if all around a key belong to one party, what is there
+// is hidden from whoever asks only the closest: so a copy of each LeaseSet is
+// stored farther away, and searches go as far (eclipse.go).
 //
 // What asks is a [Context]: the router's own, or that of one Destination.
 // Each asks through its own tunnels under one-time keys of its own, keeps what
@@ -26,6 +34,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"allium/internal/data"
@@ -98,6 +107,9 @@ func (c Config) minVersion() int {
 type Profiles interface {
 	// UsableForLookups tells whether a floodfill may be asked now.
 	UsableForLookups(now time.Time, peer data.Hash) bool
+	// LookupScore is higher for those who lately answered more often, from 0
+	// to 1, and 0.5 for one that nothing is known of.
+	LookupScore(now time.Time, peer data.Hash) float64
 	LookupAnswered(now time.Time, peer data.Hash)
 	LookupFailed(now time.Time, peer data.Hash)
 }
@@ -128,12 +140,14 @@ type Queries struct {
 	send       tunnel.Sender
 	inflaters  sync.Pool // *i2np.Inflater
 	deflaters  sync.Pool // *i2np.Deflater
+	eclipses   atomic.Uint64
 
 	mu           sync.Mutex
 	closed       bool
 	own          *Context // nil before Start
 	searches     []*search
 	publications []*publication
+	caught       caught
 	ticking      bool
 	exploring    host.Timer
 }
@@ -239,15 +253,24 @@ func (q *Queries) tick(r *host.Round) {
 	q.wake()
 }
 
-// Status is what is under way.
+// Status is what is under way, and what was noticed.
 type Status struct {
 	Searches     int `json:"searches"`
 	Publications int `json:"publications"`
+	// Caught is how many floodfills have lately confirmed to keep something
+	// and did not.
+	Caught int `json:"caught"`
+	// Eclipses is how often floodfills around a key looked as if one party
+	// owned them all.
+	Eclipses uint64 `json:"eclipses"`
 }
 
 // Status tells what is under way.
 func (q *Queries) Status() Status {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return Status{Searches: len(q.searches), Publications: len(q.publications)}
+	return Status{
+		Searches: len(q.searches), Publications: len(q.publications),
+		Caught: len(q.caught), Eclipses: q.eclipses.Load(),
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/garlic"
 	"allium/internal/host"
 	"allium/internal/i2np"
 )
@@ -16,6 +17,9 @@ const (
 	// retries is how often one that stays silent is asked when no other is
 	// left: the message may have been lost.
 	retries = 3
+	// hurry is how long a floodfill may be silent before another one is asked
+	// besides.
+	hurry = 1500 * time.Millisecond
 )
 
 // state is how a floodfill that was asked or told stands.
@@ -34,6 +38,8 @@ type question struct {
 	at    time.Time
 	state state
 	times int
+	// tag is the one the answer is sealed with, zero if it is not.
+	tag [garlic.TagSize]byte
 }
 
 // answer is what a search found: a RouterInfo, a LeaseSet, or for an
@@ -52,9 +58,8 @@ type search struct {
 	key  data.Hash
 	kind i2np.LookupKind
 	ends time.Time
-	most int // floodfills to ask
-	// abreast is how many are asked at a time.
-	abreast int
+	// only is the only floodfill to ask, if it is not zero.
+	only data.Hash
 	// first is asked before all others, if we know it.
 	first data.Hash
 	// avoid are not asked.
@@ -73,6 +78,8 @@ type search struct {
 	proves func(data.LeaseSetEntry) bool
 
 	// ------------------------------------------------------------------------
+	most     int // floodfills to ask
+	abreast  int // how many are asked at a time
 	asked    []question
 	heard    int // unknown routers it was told of
 	fetching int // of these, whose RouterInfo is being looked up
@@ -82,14 +89,16 @@ type search struct {
 
 // step notes who has been silent for too long and decides whom to ask next.
 // A non-nil error ends the search.
-func (s *search) step(now time.Time, candidates []*data.RouterInfo) (ask []*data.RouterInfo, fell []data.Hash, err error) {
-	open := 0 // have not answered yet
+func (s *search) step(now time.Time, c candidates) (ask []*data.RouterInfo, fell []data.Hash, err error) {
+	open, late := 0, 0 // have not answered yet
 	for i := range s.asked {
 		w := &s.asked[i]
 		switch {
 		case w.state == waiting && now.Sub(w.at) >= tryTime:
 			w.state = silent
 			fell = append(fell, w.to.Hash())
+		case w.state == waiting && now.Sub(w.at) >= hurry:
+			late++
 		case w.state == waiting:
 			open++
 		}
@@ -97,14 +106,14 @@ func (s *search) step(now time.Time, candidates []*data.RouterInfo) (ask []*data
 	if !now.Before(s.ends) {
 		return nil, fell, s.failure()
 	}
-	for ; open < s.abreast; open++ {
-		ri := s.next(now, candidates)
+	for ; open < s.width(); open++ {
+		ri := s.next(now, c)
 		if ri == nil {
 			break
 		}
 		ask = append(ask, ri)
 	}
-	if open == 0 && s.fetching == 0 {
+	if open+late+s.fetching == 0 {
 		return nil, fell, s.failure()
 	}
 	return ask, fell, nil
@@ -112,13 +121,13 @@ func (s *search) step(now time.Time, candidates []*data.RouterInfo) (ask []*data
 
 // next puts down the next floodfill to ask: the closest that has not been
 // asked, else one that stayed silent.
-func (s *search) next(now time.Time, candidates []*data.RouterInfo) *data.RouterInfo {
+func (s *search) next(now time.Time, c candidates) *data.RouterInfo {
 	if len(s.asked) < s.most {
 		taken := make([]*data.RouterInfo, len(s.asked))
 		for i := range s.asked {
 			taken[i] = s.asked[i].to
 		}
-		ri := apart(candidates, taken, func(h data.Hash) bool {
+		ri := c.choose(len(s.asked), taken, func(h data.Hash) bool {
 			return s.question(h) == nil && !slices.Contains(s.avoid, h)
 		})
 		if ri != nil {
@@ -153,11 +162,20 @@ func (s *search) failure() error {
 func (s *search) due(now time.Time) bool {
 	open := 0
 	for i := range s.asked {
-		if w := &s.asked[i]; w.state == waiting && now.Sub(w.at) < tryTime {
+		if w := &s.asked[i]; w.state == waiting && now.Sub(w.at) < hurry {
 			open++
 		}
 	}
-	return open < s.abreast || !now.Before(s.ends)
+	return open < s.width() || !now.Before(s.ends)
+}
+
+// width is how many floodfills may be asked at a time: more, when the closest
+// few have not had the entry.
+func (s *search) width() int {
+	if len(s.asked) < closestFew {
+		return s.abreast
+	}
+	return max(s.abreast, askAbreastWide)
 }
 
 // question is what was asked of a floodfill, nil if nothing.
@@ -168,21 +186,6 @@ func (s *search) question(h data.Hash) *question {
 		}
 	}
 	return nil
-}
-
-// sole is the only floodfill that has not answered. The answer to a search
-// does not say who sent it, and with several there is nobody to credit.
-func (s *search) sole() *question {
-	var one *question
-	for i := range s.asked {
-		if w := &s.asked[i]; w.state != denied {
-			if one != nil {
-				return nil
-			}
-			one = w
-		}
-	}
-	return one
 }
 
 // excluded are the routers that answers shall not name.
