@@ -17,8 +17,8 @@ import (
 // How much is thrown at the database. TestFloodIsBounded has been seen to hold
 // for a million and a hundred thousand.
 const (
-	floodMalformed = 100_000
-	floodValid     = 10_000
+	floodMalformed = 60_000
+	floodValid     = 6_000
 	floodBound     = 500
 )
 

@@ -257,7 +257,7 @@ func TestStoreIsKeptConfirmedAndFloodedToTheThreeClosest(t *testing.T) {
 	ls, ri := leaseSet(t, now), newPeer(t).info(t, now, "XfR")
 	for name, s := range map[string]i2np.DatabaseStore{"LeaseSet": leaseSetStore(ls), "RouterInfo": routerStore(t, ri)} {
 		from := b.closest(s.Key, 1)[0]
-		want := b.closest(s.Key, 3, from, ri.Hash())
+		want := b.closest(s.Key, 3, from, s.Key)
 		all := b.store(from, withToken(s))
 		if got := floods(t, all); !slices.Equal(got, want) {
 			t.Errorf("%s: flooded to %v, want %v", name, got, want)
