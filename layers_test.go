@@ -62,6 +62,7 @@ var layers = map[string]int{
 	"internal/setting":         0,
 	"internal/aesbatch":        0,
 	"internal/sim":             testOnly,
+	"internal/crowd":           testOnly,
 	"internal/host/hosttest":   testOnly,
 }
 
