@@ -125,6 +125,9 @@ func (f *Fake) RouterInfo(_ *host.Round, ri *data.RouterInfo, _ bool) {
 // Connected implements transport.Handler.
 func (f *Fake) Connected(*host.Round, data.Hash) {}
 
+// Online implements transport.Handler.
+func (f *Fake) Online(*host.Round, time.Time) {}
+
 // Failed implements transport.Handler.
 func (f *Fake) Failed(*host.Round, data.Hash, error) {}
 
