@@ -47,6 +47,7 @@ type Settings struct {
 	Transit     TransitConfig     `help:"Tunnels carried for others." restart:"true"`
 	Exploratory ExploratoryConfig `help:"The router's own tunnels, for looking things up." restart:"true"`
 	Tunnels     TunnelConfig      `help:"Tunnels of a destination that does not say otherwise." restart:"true"`
+	PortMapping PortMappingConfig `help:"The gateway of the local network." restart:"true"`
 	Time        TimeConfig        `help:"The clock, which is kept apart from the system's." restart:"true"`
 }
 

@@ -30,6 +30,7 @@ var layers = map[string]int{
 	"internal/streaming":   80,
 	"internal/datagram":    80,
 	"internal/nettime":     80,
+	"internal/portmap":     80,
 	"internal/reseed":      80,
 
 	"internal/router":          70,

@@ -18,6 +18,7 @@ import (
 	"allium/internal/naming"
 	"allium/internal/netdb"
 	"allium/internal/nettime"
+	"allium/internal/portmap"
 	"allium/internal/random"
 	"allium/internal/router"
 	"allium/internal/store"
@@ -41,10 +42,11 @@ type Router struct {
 	rt    *router.Router
 	book  *naming.Book
 	clock *nettime.Clock
+	ports *portmap.Mapper // nil if no gateway is asked
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
-	writing    sync.WaitGroup
+	writing    sync.WaitGroup // of what Close waits for
 
 	mu        sync.Mutex
 	closed    bool
@@ -109,6 +111,9 @@ func (r *Router) start() (err error) {
 		return err
 	}
 	r.changed(nil, r.rt.RouterInfo(r.host.Now()))
+	if err := r.mapPort(); err != nil {
+		return err
+	}
 	r.keepTime()
 	return nil
 }
@@ -214,6 +219,9 @@ func (r *Router) Close() error {
 	r.stop()
 	for _, s := range open {
 		_ = s.Close()
+	}
+	if r.ports != nil {
+		r.writing.Go(r.ports.Close) // takes a while
 	}
 	r.clock.Close()
 	r.rt.Close()

@@ -24,6 +24,7 @@ type Status struct {
 	Ready      bool            `json:"ready"`
 	ClockSkewS float64         `json:"clock_skew_s"` // the median of peers' clocks against ours
 	Clock      Clock           `json:"clock"`
+	Ports      PortMapping     `json:"port_mapping"`
 	Known      Known           `json:"known"`
 	Lookups    Lookups         `json:"lookups"`
 	Peers      Peers           `json:"peers"`
@@ -176,6 +177,7 @@ func (r *Router) Status() Status {
 		FloodfillWhy: in.FloodfillWhy,
 		UptimeS:      in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
 		Clock:     clockStatus(r.clock.Status()),
+		Ports:     r.portStatus(),
 		Known:     Known(in.Known),
 		Lookups:   in.Queries,
 		Peers:     Peers(in.Transport),

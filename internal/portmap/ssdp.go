@@ -52,7 +52,10 @@ func (u *upnp) searchDevices(ctx context.Context) ([]device, error) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	to := []netip.AddrPort{u.search}
+	var to []netip.AddrPort
+	if !local.IsLoopback() || u.search.Addr().IsLoopback() {
+		to = append(to, u.search) // nobody else is reached from loopback
+	}
 	for _, g := range u.gateways {
 		to = append(to, netip.AddrPortFrom(g, u.search.Port()))
 	}
