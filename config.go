@@ -32,9 +32,10 @@ type Config struct {
 type Settings struct {
 	Network    uint8             `default:"2" min:"2" max:"254" help:"The network to belong to. 2 is the public one, private ones take 16 to 254." restart:"true"`
 	Private    bool              `default:"false" help:"Belong to a network of one's own: private addresses count as reachable, and routers of one subnet may share a tunnel." restart:"true"`
-	Listen     []netip.AddrPort  `help:"Addresses and ports to accept other routers on, such as 192.0.2.1:12345. Connections to others are made from these addresses. Empty for all IPv4 addresses and a port that is chosen once." restart:"true"`
+	Listen     []netip.AddrPort  `help:"Addresses and ports to accept other routers on, such as 192.0.2.1:12345. Connections to others are made from these addresses. Empty for all IPv4 and IPv6 addresses, at a port that is chosen once." restart:"true"`
 	Publish    bool              `default:"true" help:"Publish the addresses, so that other routers connect to this one." restart:"true"`
-	Hosts      []netip.Addr      `help:"Addresses to publish instead of those listened on, at most one IPv4 and one IPv6 address, such as that of a gateway which forwards the port." restart:"true"`
+	Hosts      []netip.Addr      `help:"Addresses to publish instead of those found out, at most one IPv4 and one IPv6 address, such as that of a gateway which forwards the port." restart:"true"`
+	Hidden     bool              `default:"false" help:"Publish no address, carry no tunnels for others, and say so." restart:"true"`
 	Floodfill  FloodfillRole     `default:"auto" choices:"auto,on,off" help:"Whether to be a floodfill, which keeps a part of the network database for others. auto is one while the router is reachable, fast, well connected and not congested, and has been so for two hours; a small private network needs some routers that are set to on." restart:"true"`
 	MinVersion string            `default:"0.9.58" help:"The oldest router.version to know of and to build tunnels through. Empty for any." restart:"true"`
 	Share      setting.Bandwidth `default:"512 KB/s" min:"0" help:"Bandwidth lent to others, each way. It decides the class the router announces." restart:"true"`
@@ -83,6 +84,7 @@ func (s *Settings) router() router.Config {
 	return router.Config{
 		NetID:      s.Network,
 		Private:    s.Private,
+		Hidden:     s.Hidden,
 		Floodfill:  s.Floodfill,
 		MinVersion: s.MinVersion,
 		Share:      s.Share,

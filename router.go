@@ -103,7 +103,10 @@ func (r *Router) start() (err error) {
 		if err != nil {
 			return err
 		}
-		r.cfg.Settings.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), port)}
+		r.cfg.Settings.Listen = []netip.AddrPort{
+			netip.AddrPortFrom(netip.IPv4Unspecified(), port),
+			netip.AddrPortFrom(netip.IPv6Unspecified(), port),
+		}
 	}
 	r.host = host.New(host.Config{Log: r.log})
 	r.rt, err = router.New(r.cfg.Settings.router(), r.host, r.store, r.log, r.changed)

@@ -8,6 +8,7 @@ import (
 	"allium/internal/destination"
 	"allium/internal/netdb/query"
 	"allium/internal/router"
+	"allium/internal/transport"
 	"allium/internal/tunnel/pool"
 	"allium/internal/tunnel/transit"
 )
@@ -21,19 +22,21 @@ type Status struct {
 	FloodfillWhy string  `json:"floodfill_why"`
 	UptimeS      float64 `json:"uptime_s"`
 	// Ready tells that the router has tunnels of its own both ways.
-	Ready      bool            `json:"ready"`
-	ClockSkewS float64         `json:"clock_skew_s"` // the median of peers' clocks against ours
-	Clock      Clock           `json:"clock"`
-	Ports      PortMapping     `json:"port_mapping"`
-	Known      Known           `json:"known"`
-	Lookups    Lookups         `json:"lookups"`
-	Peers      Peers           `json:"peers"`
-	Builds     Builds          `json:"builds"`
-	Pools      []Pool          `json:"pools"`
-	Transit    Transit         `json:"transit"`
-	Bandwidth  Bandwidth       `json:"bandwidth"`
-	Messages   Messages        `json:"messages"`
-	Sessions   []SessionStatus `json:"sessions"`
+	Ready      bool        `json:"ready"`
+	ClockSkewS float64     `json:"clock_skew_s"` // the median of peers' clocks against ours
+	Clock      Clock       `json:"clock"`
+	Ports      PortMapping `json:"port_mapping"`
+	Known      Known       `json:"known"`
+	Lookups    Lookups     `json:"lookups"`
+	Peers      Peers       `json:"peers"`
+	// Reachability is how others connect to us, over IPv4 and over IPv6.
+	Reachability []Reachability  `json:"reachability"`
+	Builds       Builds          `json:"builds"`
+	Pools        []Pool          `json:"pools"`
+	Transit      Transit         `json:"transit"`
+	Bandwidth    Bandwidth       `json:"bandwidth"`
+	Messages     Messages        `json:"messages"`
+	Sessions     []SessionStatus `json:"sessions"`
 }
 
 // Known is what the router knows of the network.
@@ -57,6 +60,38 @@ type Peers struct {
 	Evicted  uint64 `json:"evicted"` // closed because there were too many
 	Refused  uint64 `json:"refused"` // not taken for that reason
 	Dropped  uint64 `json:"dropped"` // messages that waited for a dial in vain
+}
+
+// Reachability is whether others can connect to us over one family of
+// addresses, and how we know.
+type Reachability struct {
+	Family string `json:"family"` // ipv4 or ipv6
+	// State is unused, unknown, reachable or firewalled.
+	State string `json:"state"`
+	// Address is what is published, if anything, since Since. Source is how it
+	// is known: settings, listen, sessions or mapped; with sessions, Agree is
+	// how many peers of different networks have one that ends at it.
+	Address string    `json:"address,omitempty"`
+	Source  string    `json:"source,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Agree   int       `json:"agree"`
+	// Inbound counts the peers that connected to it, Last is when the last did.
+	Inbound uint64    `json:"inbound"`
+	Last    time.Time `json:"last,omitzero"`
+}
+
+func reachability(all []transport.Reachability) []Reachability {
+	list := make([]Reachability, len(all))
+	for i, f := range all {
+		list[i] = Reachability{
+			Family: f.Family.String(), State: string(f.State), Source: string(f.Source),
+			Since: f.Since, Agree: f.Agree, Inbound: f.Inbound, Last: f.Last,
+		}
+		if f.Address.IsValid() {
+			list[i].Address = f.Address.String()
+		}
+	}
+	return list
 }
 
 // Builds sums up the tunnel builds of all pools.
@@ -176,17 +211,18 @@ func (r *Router) Status() Status {
 		Router: in.Router.String(), Network: int(in.NetID), Floodfill: in.Floodfill,
 		FloodfillWhy: in.FloodfillWhy,
 		UptimeS:      in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
-		Clock:     clockStatus(r.clock.Status()),
-		Ports:     r.portStatus(),
-		Known:     Known(in.Known),
-		Lookups:   in.Queries,
-		Peers:     Peers(in.Transport),
-		Builds:    Builds{UnderWay: in.Building, Causes: map[string]int{}},
-		Pools:     []Pool{},
-		Transit:   transitStatus(in.Transit),
-		Bandwidth: Bandwidth(in.Bandwidth),
-		Messages:  Messages(in.Messages),
-		Sessions:  []SessionStatus{},
+		Clock:        clockStatus(r.clock.Status()),
+		Ports:        r.portStatus(),
+		Known:        Known(in.Known),
+		Lookups:      in.Queries,
+		Peers:        Peers(in.Transport),
+		Reachability: reachability(in.Reachable),
+		Builds:       Builds{UnderWay: in.Building, Causes: map[string]int{}},
+		Pools:        []Pool{},
+		Transit:      transitStatus(in.Transit),
+		Bandwidth:    Bandwidth(in.Bandwidth),
+		Messages:     Messages(in.Messages),
+		Sessions:     []SessionStatus{},
 	}
 	for _, p := range in.Pools {
 		s.Pools = append(s.Pools, poolStatus(p))

@@ -97,6 +97,13 @@ func prefixes(all ...string) []netip.Prefix {
 	return list
 }
 
+// yggdrasil is an overlay network that i2pd routers publish addresses of.
+var yggdrasil = netip.MustParsePrefix("200::/7")
+
+// Overlay reports whether an address is of Yggdrasil: one that some routers
+// publish, and that leads nowhere without its software.
+func Overlay(a netip.Addr) bool { return yggdrasil.Contains(a) }
+
 // Routable reports whether an address can be reached over the Internet.
 // Overlay networks such as Yggdrasil (0200::/7) do not count.
 func Routable(a netip.Addr) bool {

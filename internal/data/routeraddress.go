@@ -171,7 +171,7 @@ func (a RouterAddress) Can(letter byte) bool {
 // neither.
 func (a RouterAddress) Families() (v4, v6 bool) {
 	if ip, ok := a.Host(); ok {
-		return ip.Is4(), ip.Is6() && !yggdrasil.Contains(ip)
+		return ip.Is4(), ip.Is6() && !Overlay(ip)
 	}
 	caps := a.Caps()
 	v4 = strings.IndexByte(caps, AddressIPv4) >= 0
@@ -179,9 +179,6 @@ func (a RouterAddress) Families() (v4, v6 bool) {
 	// NTCP2 routers need not say, and most are behind IPv4.
 	return v4 || !v6 && a.Style == StyleNTCP2, v6
 }
-
-// yggdrasil is an overlay network that i2pd routers publish addresses of.
-var yggdrasil = netip.MustParsePrefix("200::/7")
 
 // Introducer is a router that helps to reach a firewalled one by SSU2.
 type Introducer struct {

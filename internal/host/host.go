@@ -71,7 +71,9 @@ type Host interface {
 	// ListenTCP accepts connections on addr; an IPv6 address takes no IPv4.
 	// accept is called in a round for each, one after another, and returns
 	// the handler of that stream, or nil to refuse it with a reset.
-	// Port 0 picks a free port; see Listener.Addr.
+	// Port 0 picks a free port; see Listener.Addr. It fails with
+	// ErrUnreachable when the machine does not have the address, or none of
+	// its family.
 	ListenTCP(addr netip.AddrPort, accept func(r *Round, s Stream) StreamHandler) (Listener, error)
 
 	// DialTCP begins to connect to addr from the local address (the zero Addr

@@ -123,7 +123,7 @@ func failure(err error) error {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case errors.Is(err, errnoReset), errors.Is(err, errnoPipe), errors.Is(err, errnoAborted):
 		return fmt.Errorf("%w: %w", ErrReset, err)
-	case errors.Is(err, errnoNoHost), errors.Is(err, errnoNoNet):
+	case errors.Is(err, errnoNoHost), errors.Is(err, errnoNoNet), errors.Is(err, errnoNoAddr), errors.Is(err, errnoNoFamily):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("%w: %w", ErrTimeout, err)

@@ -11,13 +11,15 @@ import (
 const direct = true
 
 const (
-	errnoRefused = syscall.ECONNREFUSED
-	errnoReset   = syscall.ECONNRESET
-	errnoPipe    = syscall.EPIPE
-	errnoAborted = syscall.ECONNABORTED
-	errnoNoHost  = syscall.EHOSTUNREACH
-	errnoNoNet   = syscall.ENETUNREACH
-	errnoNoBufs  = syscall.ENOBUFS
+	errnoRefused  = syscall.ECONNREFUSED
+	errnoReset    = syscall.ECONNRESET
+	errnoPipe     = syscall.EPIPE
+	errnoAborted  = syscall.ECONNABORTED
+	errnoNoHost   = syscall.EHOSTUNREACH
+	errnoNoNet    = syscall.ENETUNREACH
+	errnoNoBufs   = syscall.ENOBUFS
+	errnoNoAddr   = syscall.EADDRNOTAVAIL
+	errnoNoFamily = syscall.EAFNOSUPPORT
 )
 
 // again reports whether an attempt would have had to wait.

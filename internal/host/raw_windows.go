@@ -11,13 +11,15 @@ import (
 const direct = false
 
 const (
-	errnoRefused = syscall.Errno(10061)
-	errnoReset   = syscall.WSAECONNRESET
-	errnoPipe    = syscall.EPIPE
-	errnoAborted = syscall.WSAECONNABORTED
-	errnoNoHost  = syscall.Errno(10065)
-	errnoNoNet   = syscall.Errno(10051)
-	errnoNoBufs  = syscall.Errno(10055)
+	errnoRefused  = syscall.Errno(10061)
+	errnoReset    = syscall.WSAECONNRESET
+	errnoPipe     = syscall.EPIPE
+	errnoAborted  = syscall.WSAECONNABORTED
+	errnoNoHost   = syscall.Errno(10065)
+	errnoNoNet    = syscall.Errno(10051)
+	errnoNoBufs   = syscall.Errno(10055)
+	errnoNoAddr   = syscall.Errno(10049)
+	errnoNoFamily = syscall.Errno(10047)
 )
 
 func again(error) bool { return false }

@@ -64,6 +64,9 @@ func (p *Portable) ListenTCP(addr netip.AddrPort, accept func(r *Round, s Stream
 	config.SetMultipathTCP(false)
 	l, err := config.Listen(context.Background(), network("tcp", addr.Addr()), addr.String())
 	if err != nil {
+		if errors.Is(err, errnoNoAddr) || errors.Is(err, errnoNoFamily) {
+			err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
 		return nil, fmt.Errorf("host: %w", err)
 	}
 	a := &acceptor{p: p, l: l.(*net.TCPListener), addr: addrPort(l.Addr()), accept: accept}

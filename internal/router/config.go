@@ -19,6 +19,8 @@ type Config struct {
 	Private bool
 	// Floodfill is whether to keep a part of the network database for others.
 	Floodfill floodfill.Role
+	// Hidden publishes no address and carries no tunnels for others.
+	Hidden bool
 	// MinVersion is the oldest router.version used for anything, such as
 	// 0.9.58. Empty for any.
 	MinVersion string
@@ -32,6 +34,13 @@ type Config struct {
 	Transit     transit.Config
 	NetDB       netdb.Config
 	Exploratory pool.Config
+}
+
+// transit is Transit, without any for a hidden router.
+func (c *Config) transit() transit.Config {
+	t := c.Transit
+	t.Accept = t.Accept && !c.Hidden
+	return t
 }
 
 // lent is the bandwidth lent to others: what is meant for them, as far as the

@@ -47,7 +47,7 @@ func (rt *Router) standing(now time.Time) floodfill.Standing {
 		Uptime:    rt.uptime(now),
 		Share:     int(rt.cfg.Share),
 		Reachable: rt.own.isReachable(),
-		Congested: !rt.cfg.Transit.Accept || rt.transit.Stats().Pressure >= congested,
+		Congested: !rt.cfg.transit().Accept || rt.transit.Stats().Pressure >= congested,
 		Routers:   rt.db.Len(),
 		Sessions:  rt.transport.Stats().Sessions,
 		Skew:      skew,

@@ -109,7 +109,7 @@ func (rt *Router) resume(r *host.Round, since time.Time) {
 // meet has a session with a peer that is to send to us made from here when
 // nobody can connect to us. It reports whether the peer can send by now.
 func (rt *Router) meet(r *host.Round, peer data.Hash) bool {
-	if rt.own.isReachable() || peer == rt.hash || rt.transport.Connected(peer) {
+	if rt.own.isPublished() || peer == rt.hash || rt.transport.Connected(peer) {
 		return true
 	}
 	// A peer that cannot be dialled cannot answer: the build fails in time.

@@ -173,11 +173,12 @@ func (rt *Router) connections() error {
 	local.RouterInfo = rt.own.get
 	cfg := rt.cfg.Transport
 	cfg.AllowPrivate = rt.cfg.Private
+	cfg.Publish = cfg.Publish && !rt.cfg.Hidden
 	var err error
 	if rt.transport, err = transport.New(cfg, rt.h, local, rt.db, rt.limiter, incoming{rt}); err != nil {
 		return fmt.Errorf("router: %w", err)
 	}
-	if err = rt.own.begin(rt.h.Now(), rt.transport.Addresses()); err != nil {
+	if err = rt.own.begin(rt.h.Now(), rt.transport.Addresses(), rt.reached(rt.h.Now())); err != nil {
 		rt.h.Do(rt.transport.Close)
 	}
 	return err
@@ -195,7 +196,7 @@ func (rt *Router) tunnels() {
 	profiles := fair{rt.profiles, rt.transport}
 	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.meet, profiles)
 	rt.selector = pool.NewSelector(path, rt.hash, rt.db, profiles, rt.transport)
-	rt.transit = transit.New(rt.cfg.Transit, rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.transport.Subnet, rt.local)
+	rt.transit = transit.New(rt.cfg.transit(), rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.transport.Subnet, rt.local)
 	oldest := cmp.Or(rt.cfg.MinVersion, anyVersion)
 	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, profiles, rt.Send)
 	rt.floodfill = floodfill.New(floodfill.Config{MinVersion: cmp.Or(rt.cfg.MinVersion, anyVersion)}, rt.h, rt.hash, rt.db, rt.published, rt.Send, rt.own.get, rt.own.floodfill)
@@ -205,6 +206,7 @@ func (rt *Router) tunnels() {
 func (rt *Router) start(r *host.Round) {
 	rt.explore = rt.OpenContext(r, ContextConfig{Name: "exploratory", Tunnels: rt.cfg.Exploratory})
 	rt.running.Store(true)
+	rt.own.setAddresses(rt.transport.Addresses(), rt.reached(r.Now)) // they may have changed by now
 	rt.queries.Start(r, rt.explore.query)
 	rt.acquaint(r)
 	rt.publishLater(r.Now, publishFirst)
@@ -221,6 +223,7 @@ func (rt *Router) keep(r *host.Round) {
 		rt.profiles.Expire(r.Now)
 	}
 	rt.published.Expire(r.Now)
+	rt.transport.Review(r)
 	rt.congestion.sample(rt.transit.Stats().Pressure)
 	for _, c := range rt.openContexts() {
 		c.LeaseSets.Expire(r.Now)

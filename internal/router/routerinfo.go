@@ -30,15 +30,19 @@ type ownInfo struct {
 	current   *data.RouterInfo
 	outdated  bool // it is to be signed anew
 	addresses []data.RouterAddress
+	reach     reach
 	load      data.Congestion
 	faults    string // what was last found wrong with it
 }
 
+// reach is whether others can connect to us: neither while that is not known.
+type reach struct{ yes, no bool }
+
 // begin makes the first one.
-func (o *ownInfo) begin(now time.Time, addresses []data.RouterAddress) error {
+func (o *ownInfo) begin(now time.Time, addresses []data.RouterAddress, r reach) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.addresses = addresses
+	o.addresses, o.reach = addresses, r
 	var err error
 	o.current, err = o.sign(now)
 	return err
@@ -64,6 +68,13 @@ func (o *ownInfo) get(now time.Time) *data.RouterInfo {
 	return ri
 }
 
+// setAddresses says where we are.
+func (o *ownInfo) setAddresses(addresses []data.RouterAddress, r reach) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.addresses, o.reach, o.outdated = addresses, r, true
+}
+
 // setLoad says how loaded we are. It reports whether that is a change.
 func (o *ownInfo) setLoad(load data.Congestion) bool {
 	o.mu.Lock()
@@ -75,23 +86,31 @@ func (o *ownInfo) setLoad(load data.Congestion) bool {
 	return true
 }
 
-// reachable tells that we publish an address to connect to. The lock is held.
-func (o *ownInfo) reachable() bool {
+// isPublished tells that there is an address to connect to us.
+func (o *ownInfo) isPublished() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.published()
+}
+
+// published is isPublished. The lock is held.
+func (o *ownInfo) published() bool {
 	return slices.ContainsFunc(o.addresses, func(a data.RouterAddress) bool {
 		_, ok := a.AddrPort()
 		return ok
 	})
 }
 
+// isReachable tells that others have connected to us there.
 func (o *ownInfo) isReachable() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.reachable()
+	return o.reach.yes
 }
 
 // floodfill tells that we keep a part of the network database: it is our duty,
 // and we can be reached.
-func (o *ownInfo) floodfill() bool { return o.rt.duty.Active() && o.isReachable() }
+func (o *ownInfo) floodfill() bool { return o.rt.duty.Active() && o.isPublished() }
 
 // renew has our RouterInfo signed anew the next time it is asked for: what it
 // says has changed.
@@ -104,15 +123,15 @@ func (o *ownInfo) renew() {
 // sign makes our RouterInfo. The lock is held.
 func (o *ownInfo) sign(now time.Time) (*data.RouterInfo, error) {
 	cfg := &o.rt.cfg
-	reachable := o.reachable()
 	caps := data.Capabilities{
 		Bandwidth:   data.BandwidthClass(int(cfg.lent())),
-		Floodfill:   o.rt.duty.Active() && reachable,
-		Reachable:   reachable,
-		Unreachable: !reachable,
+		Floodfill:   o.rt.duty.Active() && o.published(),
+		Hidden:      cfg.Hidden,
+		Reachable:   o.reach.yes,
+		Unreachable: o.reach.no,
 		Congestion:  o.load,
 	}
-	if !cfg.Transit.Accept {
+	if !cfg.transit().Accept {
 		caps.Congestion = data.RejectsTunnels
 	}
 	pairs := []data.Pair{

@@ -25,6 +25,7 @@ type Status struct {
 	ClockSkew time.Duration // of the median of peers
 	Known     struct{ Routers, Floodfills, LeaseSets int }
 	Transport transport.Stats
+	Reachable []transport.Reachability // for each family
 	Pools     []pool.PoolStatus
 	Building  int
 	Queries   query.Status
@@ -53,6 +54,7 @@ func (rt *Router) Status(now time.Time) Status {
 		Floodfill: rt.own.floodfill(), FloodfillWhy: rt.duty.Reason(),
 		Uptime:    rt.uptime(now),
 		Transport: rt.transport.Stats(),
+		Reachable: rt.transport.Reachability(now),
 		Building:  rt.builder.Building(),
 		Queries:   rt.queries.Status(),
 		Served:    rt.floodfill.Status(),

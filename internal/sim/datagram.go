@@ -30,7 +30,7 @@ func (h *Host) binds(addr netip.AddrPort, inUse func(a netip.Addr, port uint16) 
 		return addr, host.ErrClosed
 	}
 	if !a.IsValid() || !a.IsUnspecified() && !h.machine.has(a) {
-		return addr, fmt.Errorf("sim: %v has no address %v", h, a)
+		return addr, fmt.Errorf("sim: %v has no address %v: %w", h, a, host.ErrUnreachable)
 	}
 	port := addr.Port()
 	if port == 0 {

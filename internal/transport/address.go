@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"allium/internal/data"
 )
@@ -16,8 +17,13 @@ const (
 )
 
 // Addresses are our own, for our RouterInfo: one for each address we are
-// reached at, or one that cannot be dialled.
-func (t *Transport) Addresses() []data.RouterAddress { return slices.Clone(t.addresses) }
+// reached at, and one that cannot be dialled for the families that have none.
+// Handler.Readdressed tells when they change.
+func (t *Transport) Addresses() []data.RouterAddress {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Clone(t.addresses)
+}
 
 // introduced tells whether a RouterInfo is ours with these addresses.
 func (t *Transport) introduced(ri *data.RouterInfo) bool {
@@ -27,69 +33,76 @@ func (t *Transport) introduced(ri *data.RouterInfo) bool {
 	})
 }
 
-// makeAddresses makes our addresses of what is listened on.
-func (t *Transport) makeAddresses() error {
-	v4, v6, published := false, false, false
+// check fails with ErrUnpublishable for addresses that the settings would have
+// us publish and nobody would dial.
+func (t *Transport) check(now time.Time) error {
 	for _, l := range t.listeners {
-		bound := l.Addr()
-		t.own = append(t.own, bound)
-		host, ok := t.published(bound.Addr())
-		if !ok {
-			v4, v6 = v4 || bound.Addr().Is4(), v6 || bound.Addr().Is6()
-			continue
-		}
-		at := netip.AddrPortFrom(host, bound.Port())
-		if !t.cfg.AllowPrivate && !(data.Routable(host) && data.PublishablePort(at.Port())) {
+		at, source := t.outer(now, l.Addr())
+		if source != "" && !t.cfg.AllowPrivate && !(data.Routable(at.Addr()) && data.PublishablePort(at.Port())) {
 			return fmt.Errorf("transport: %v: %w: other routers would not dial it", at, ErrUnpublishable)
 		}
-		t.own = append(t.own, at)
-		published = true
-		err := t.addAddress(costPublished,
-			data.Pair{Key: "host", Value: host.String()},
-			data.Pair{Key: "port", Value: strconv.Itoa(int(at.Port()))},
-			data.Pair{Key: "i", Value: data.EncodeBase64(t.self.IV[:])})
-		if err != nil {
-			return err
-		}
 	}
-	if published {
-		return nil
-	}
-	// Nobody can dial us, but whoever we dial looks for our key here.
-	caps := ""
-	if v4 || !v6 {
-		caps += string(data.AddressIPv4)
-	}
-	if v6 {
-		caps += string(data.AddressIPv6)
-	}
-	return t.addAddress(costUnpublished, data.Pair{Key: "caps", Value: caps})
-}
-
-// addAddress adds what all addresses have to the options of one.
-func (t *Transport) addAddress(cost uint8, options ...data.Pair) error {
-	options = append(options,
-		data.Pair{Key: "s", Value: data.EncodeBase64(t.self.Static.Public[:])},
-		data.Pair{Key: "v", Value: "2"})
-	a, err := data.NewRouterAddress(cost, data.StyleNTCP2, options...)
-	if err != nil {
-		return fmt.Errorf("transport: own address: %w", err)
-	}
-	t.addresses = append(t.addresses, a)
 	return nil
 }
 
-// published is the address others reach a listener at, if it is published. An
-// outer address is what the user says; one we listen on is left out when
-// nobody could reach it.
-func (t *Transport) published(bound netip.Addr) (netip.Addr, bool) {
-	if !t.cfg.Publish {
-		return netip.Addr{}, false
-	}
-	for _, host := range t.cfg.Hosts {
-		if host = host.Unmap(); host.Is4() == bound.Is4() {
-			return host, true
+// situate makes our addresses of what is listened on and what is known of us
+// outside. It reports whether they are others than before. The lock is held.
+func (t *Transport) situate(now time.Time) bool {
+	var first [families]netip.AddrPort
+	var sources [families]Source
+	var made []data.RouterAddress
+	own := t.own[:0:0]
+	for _, l := range t.listeners {
+		bound := l.Addr()
+		own = append(own, bound)
+		at, source := t.outer(now, bound)
+		if source == "" {
+			continue
+		}
+		own = append(own, at)
+		made = t.published(made, at)
+		if f := familyOf(at.Addr()); !first[f].IsValid() {
+			first[f], sources[f] = at, source
 		}
 	}
-	return bound, !bound.IsUnspecified() && (t.cfg.AllowPrivate || data.Routable(bound))
+	caps := ""
+	for f, letter := range [families]byte{data.AddressIPv4, data.AddressIPv6} {
+		t.external[f].settle(now, first[f], sources[f])
+		if !first[f].IsValid() && t.listens(Family(f)) && t.here.has(Family(f), t.cfg.AllowPrivate) {
+			caps += string(letter)
+		}
+	}
+	if len(made) == 0 && caps == "" {
+		caps = string(data.AddressIPv4)
+	}
+	if caps != "" {
+		// Nobody can dial us there, but whoever we dial looks for our key here.
+		made = t.addAddress(made, costUnpublished, data.Pair{Key: "caps", Value: caps})
+	}
+	changed := !slices.EqualFunc(made, t.addresses, sameAddress)
+	t.addresses, t.own = made, own
+	return changed
+}
+
+// sameAddress tells that two addresses say the same.
+func sameAddress(a, b data.RouterAddress) bool {
+	return a.Cost == b.Cost && slices.Equal(a.Options.Append(nil), b.Options.Append(nil))
+}
+
+// published adds an address that can be dialled.
+func (t *Transport) published(made []data.RouterAddress, at netip.AddrPort) []data.RouterAddress {
+	return t.addAddress(made, costPublished,
+		data.Pair{Key: "host", Value: at.Addr().String()},
+		data.Pair{Key: "port", Value: strconv.Itoa(int(at.Port()))},
+		data.Pair{Key: "i", Value: data.EncodeBase64(t.self.IV[:])})
+}
+
+// addAddress adds what all addresses have to the options of one.
+func (t *Transport) addAddress(made []data.RouterAddress, cost uint8, options ...data.Pair) []data.RouterAddress {
+	options = append(options,
+		data.Pair{Key: "s", Value: data.EncodeBase64(t.self.Static.Public[:])},
+		data.Pair{Key: "v", Value: "2"})
+	// It fails only for options too long or given twice, and these are not.
+	a, _ := data.NewRouterAddress(cost, data.StyleNTCP2, options...)
+	return append(made, a)
 }

@@ -33,13 +33,14 @@ type dial struct {
 	waiting waiting
 }
 
-// next chooses another address to try, if the newest RouterInfo has one.
-func (d *dial) next(t *Transport, ri *data.RouterInfo) bool {
+// next chooses another address to try, if the newest RouterInfo has one. The
+// lock is held.
+func (d *dial) next(t *Transport, now time.Time, ri *data.RouterInfo) bool {
 	d.ri = ri
 	if len(d.tried) == maxTries {
 		return false
 	}
-	for _, c := range t.candidates(ri) {
+	for _, c := range t.candidates(now, ri) {
 		if !slices.Contains(d.tried, c) {
 			d.tried, d.session = append(d.tried, c), nil
 			return true
@@ -69,7 +70,10 @@ func (t *Transport) reach(r *host.Round, to data.Hash, first *parcel) (*ntcp2.Se
 		return nil, ErrUnknownRouter
 	}
 	d := &dial{}
-	if !d.next(t, ri) {
+	t.mu.RLock()
+	dialable := d.next(t, r.Now, ri)
+	t.mu.RUnlock()
+	if !dialable {
 		return nil, ErrNoAddress
 	}
 	return t.begin(r, to, d, first)
@@ -186,7 +190,11 @@ func (t *Transport) missed(r *host.Round, peer data.Hash, cause error) {
 	if newest == nil {
 		newest = d.ri
 	}
-	if worthwhile(cause) && d.next(t, newest) {
+	if ours := errors.Is(cause, host.ErrTimeout) || errors.Is(cause, host.ErrUnreachable); ours {
+		f := d.tried[len(d.tried)-1].family()
+		t.here.ways[f].missed(r.Now, &t.here.ways[families-1-f])
+	}
+	if worthwhile(cause) && d.next(t, r.Now, newest) {
 		t.mu.Unlock()
 		t.try(r, peer, d)
 		return

@@ -123,14 +123,15 @@ type node struct {
 
 	onMessage func(r *host.Round, from data.Hash, m i2np.Message)
 
-	mu        sync.Mutex
-	own       *data.RouterInfo
-	got       []received
-	connected []data.Hash
-	failed    []error
-	outages   []time.Time
-	infos     int
-	banned    data.Hash
+	mu          sync.Mutex
+	own         *data.RouterInfo
+	got         []received
+	connected   []data.Hash
+	failed      []error
+	outages     []time.Time
+	readdressed int
+	infos       int
+	banned      data.Hash
 }
 
 // newNode starts a router, new or again, and makes it known.
@@ -250,6 +251,12 @@ func (n *node) Failed(_ *host.Round, _ data.Hash, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.failed = append(n.failed, err)
+}
+
+func (n *node) Readdressed(*host.Round) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.readdressed++
 }
 
 func (n *node) Online(_ *host.Round, since time.Time) {

@@ -86,15 +86,21 @@ func (t *Transport) revive(r *host.Round, since time.Time) {
 func (t *Transport) forgive() {
 	t.mu.Lock()
 	clear(t.resting)
+	t.here.ways = [families]way{}
 	t.mu.Unlock()
 }
 
 // NetworkChanged tells that the addresses of this machine have changed.
 // Sessions from addresses it no longer has are cut off, and who could not be
 // reached is dialled again.
-func (t *Transport) NetworkChanged(*host.Round) {
+func (t *Transport) NetworkChanged(r *host.Round) {
 	own := t.h.Addrs()
 	t.forgive()
+	t.mu.Lock()
+	t.here = here{addrs: own}
+	t.strayedVotes()
+	t.mu.Unlock()
+	t.Review(r)
 	t.cut(func(s *ntcp2.Session) bool { return strayed(s.Local().Addr(), own) })
 }
 

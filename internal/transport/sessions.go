@@ -52,10 +52,15 @@ func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 		delete(t.resting, peer)
 	} else {
 		delete(t.dials, peer)
+		t.here.ways[familyOf(s.Remote().Addr())].reached(r.Now)
 	}
 	st, loser := t.table.add(r.Now, peer, s)
 	evicted := t.evict(st)
+	review := t.witness(r.Now, s)
 	t.mu.Unlock()
+	if review {
+		t.Review(r)
+	}
 
 	t.deliver(r, peer, late)
 	if loser != nil {

@@ -78,6 +78,9 @@ type Handler interface {
 	// after Connected. What was to be sent to it is gone.
 	// ErrOffline is in it when nobody at all was heard meanwhile.
 	Failed(r *host.Round, peer data.Hash, err error)
+	// Readdressed tells that our Addresses are others from now on, or that
+	// Reached is.
+	Readdressed(r *host.Round)
 	// Online tells that a peer is heard again after an outage of our own
 	// connection, and when the last one was heard before it.
 	Online(r *host.Round, since time.Time)
@@ -96,8 +99,6 @@ type Transport struct {
 	ntcp2   *ntcp2.Endpoint
 
 	listeners []host.Listener
-	addresses []data.RouterAddress
-	own       []netip.AddrPort // where connections would come back to us
 	skews     skews
 	outage    outage
 	stats     counts
@@ -108,6 +109,12 @@ type Transport struct {
 	table   table
 	dials   map[data.Hash]*dial
 	resting resting
+
+	here      here
+	external  [families]external
+	addresses []data.RouterAddress
+	own       []netip.AddrPort // where connections would come back to us
+	told      State            // of all families together, when that was last told
 }
 
 // New listens on the addresses of cfg and makes ready to dial. It fails when
@@ -118,9 +125,12 @@ type Transport struct {
 // the Addresses, since peers ban a router that comes with another. It is not
 // called before New has returned, except for such a connection.
 func New(cfg Config, h host.Host, self ntcp2.Local, known RouterInfos, limiter *bandwidth.Limiter, up Handler) (*Transport, error) {
-	cfg.Listen = slices.Clone(cfg.Listen)
+	cfg.Listen, cfg.Hosts = slices.Clone(cfg.Listen), slices.Clone(cfg.Hosts)
 	for i, l := range cfg.Listen {
 		cfg.Listen[i] = netip.AddrPortFrom(l.Addr().Unmap(), l.Port())
+	}
+	for i, a := range cfg.Hosts {
+		cfg.Hosts[i] = a.Unmap()
 	}
 	t := &Transport{
 		cfg: cfg, h: h, self: self, known: known, limiter: limiter, up: up,
@@ -129,19 +139,40 @@ func New(cfg Config, h host.Host, self ntcp2.Local, known RouterInfos, limiter *
 		resting: make(resting),
 	}
 	t.ntcp2 = ntcp2.New(cfg.NTCP2, h, self, sessions{t})
-	for _, addr := range cfg.Listen {
-		l, err := h.ListenTCP(addr, t.accept)
-		if err != nil {
-			t.closeListeners()
-			return nil, fmt.Errorf("transport: %w", err)
-		}
-		t.listeners = append(t.listeners, l)
+	t.here.addrs = h.Addrs()
+	now := h.Now()
+	err := t.listen()
+	if err == nil {
+		err = t.check(now)
 	}
-	if err := t.makeAddresses(); err != nil {
+	if err != nil {
 		t.closeListeners()
 		return nil, err
 	}
+	t.situate(now)
+	t.told = t.sum(now)
 	return t, nil
+}
+
+// listen opens the listeners. All addresses of a family which the machine does
+// not have are passed over, unless nothing is left.
+func (t *Transport) listen() error {
+	var lacking error
+	for _, addr := range t.cfg.Listen {
+		l, err := t.h.ListenTCP(addr, t.accept)
+		switch {
+		case err == nil:
+			t.listeners = append(t.listeners, l)
+		case addr.Addr().IsUnspecified() && errors.Is(err, host.ErrUnreachable):
+			lacking = err
+		default:
+			return fmt.Errorf("transport: %w", err)
+		}
+	}
+	if len(t.listeners) == 0 && lacking != nil {
+		return fmt.Errorf("transport: %w", lacking)
+	}
+	return nil
 }
 
 // accept takes a connection, unless it comes before we can say who we are:

@@ -101,6 +101,7 @@ func (n *wired) Message(r *host.Round, from data.Hash, m i2np.Message) {
 
 func (n *wired) RouterInfo(*host.Round, *data.RouterInfo, bool) {}
 func (n *wired) Connected(*host.Round, data.Hash)               {}
+func (n *wired) Readdressed(*host.Round)                        {}
 func (n *wired) Online(*host.Round, time.Time)                  {}
 func (n *wired) Failed(_ *host.Round, _ data.Hash, err error)   { n.tb.Error(err) }
 func (n *wired) Banned(time.Time, data.Hash) bool               { return false }
