@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"allium/internal/host"
 	"allium/internal/portmap"
 	"allium/internal/random"
 	"allium/internal/store"
@@ -29,10 +30,10 @@ func (r *Router) mapPort() error {
 		Protocols:  []portmap.Protocol{portmap.TCP},
 		Nonce:      nonce,
 		AnyAddress: s.Private,
-		// Nothing follows from it but the status: what is published is what
-		// the settings say.
-		Mapped: func(portmap.Protocol, netip.AddrPort, netip.AddrPort) {},
-		Log:    r.log,
+		Mapped: func(_ portmap.Protocol, local, external netip.AddrPort) {
+			r.host.Do(func(round *host.Round) { r.rt.Mapped(round, local, external) })
+		},
+		Log: r.log,
 	}
 	if !listens.Addr().IsUnspecified() {
 		w.Local = listens.Addr()

@@ -187,5 +187,8 @@ func (p *probe) Connected(*host.Round, data.Hash) {}
 // Online implements transport.Handler.
 func (p *probe) Online(*host.Round, time.Time) {}
 
+// Readdressed implements transport.Handler.
+func (p *probe) Readdressed(*host.Round) {}
+
 // Banned implements transport.Handler.
 func (p *probe) Banned(time.Time, data.Hash) bool { return false }

@@ -128,6 +128,9 @@ func (f *Fake) Connected(*host.Round, data.Hash) {}
 // Online implements transport.Handler.
 func (f *Fake) Online(*host.Round, time.Time) {}
 
+// Readdressed implements transport.Handler.
+func (f *Fake) Readdressed(*host.Round) {}
+
 // Failed implements transport.Handler.
 func (f *Fake) Failed(*host.Round, data.Hash, error) {}
 
