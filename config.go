@@ -49,6 +49,7 @@ type Settings struct {
 	Exploratory ExploratoryConfig `help:"The router's own tunnels, for looking things up." restart:"true"`
 	Tunnels     TunnelConfig      `help:"Tunnels of a destination that does not say otherwise." restart:"true"`
 	PortMapping PortMappingConfig `help:"The gateway of the local network." restart:"true"`
+	Reseed      ReseedConfig      `help:"Finding the first other routers. A router needs it once; what it knows of others survives a restart." restart:"true"`
 	Time        TimeConfig        `help:"The clock, which is kept apart from the system's." restart:"true"`
 }
 

@@ -20,6 +20,7 @@ import (
 	"allium/internal/nettime"
 	"allium/internal/portmap"
 	"allium/internal/random"
+	"allium/internal/reseed"
 	"allium/internal/router"
 	"allium/internal/store"
 )
@@ -43,14 +44,20 @@ type Router struct {
 	book  *naming.Book
 	clock *nettime.Clock
 	ports *portmap.Mapper // nil if no gateway is asked
+	// reseeder looks after what the router knows of others, of whom it knew
+	// kept at the start.
+	reseeder *reseed.Reseeder
+	kept     int
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
-	writing    sync.WaitGroup // of what Close waits for
+	writing    sync.WaitGroup
+	tasks      sync.WaitGroup // what else goes on until then
 
 	mu        sync.Mutex
 	closed    bool
 	sessions  map[*Session]struct{}
+	joining   Joining          // as it was logged last
 	writes    bool             // writeRouterInfo runs
 	unwritten *data.RouterInfo // what it is to write next
 }
@@ -109,6 +116,9 @@ func (r *Router) start() (err error) {
 		}
 	}
 	r.host = host.New(host.Config{Log: r.log})
+	if r.reseeder, err = r.newReseeder(); err != nil {
+		return err
+	}
 	r.rt, err = router.New(r.cfg.Settings.router(), r.host, r.store, r.log, r.changed)
 	if err != nil {
 		return err
@@ -118,6 +128,9 @@ func (r *Router) start() (err error) {
 		return err
 	}
 	r.keepTime()
+	r.kept = r.rt.NetDB().Len()
+	r.tasks.Go(r.findRouters)
+	r.tasks.Go(r.watchJoining)
 	return nil
 }
 
@@ -226,6 +239,7 @@ func (r *Router) Close() error {
 	if r.ports != nil {
 		r.writing.Go(r.ports.Close) // takes a while
 	}
+	r.tasks.Wait()
 	r.clock.Close()
 	r.rt.Close()
 	r.writing.Wait()

@@ -23,6 +23,8 @@ type Status struct {
 	UptimeS      float64 `json:"uptime_s"`
 	// Ready tells that the router has tunnels of its own both ways.
 	Ready      bool        `json:"ready"`
+	Joining    Joining     `json:"joining"`
+	Reseed     Reseed      `json:"reseed"`
 	ClockSkewS float64     `json:"clock_skew_s"` // the median of peers' clocks against ours
 	Clock      Clock       `json:"clock"`
 	Ports      PortMapping `json:"port_mapping"`
@@ -212,6 +214,7 @@ func (r *Router) Status() Status {
 		FloodfillWhy: in.FloodfillWhy,
 		UptimeS:      in.Uptime.Seconds(), Ready: in.Ready, ClockSkewS: in.ClockSkew.Seconds(),
 		Clock:        clockStatus(r.clock.Status()),
+		Reseed:       r.reseedStatus(),
 		Ports:        r.portStatus(),
 		Known:        Known(in.Known),
 		Lookups:      in.Queries,
@@ -235,6 +238,7 @@ func (r *Router) Status() Status {
 	for _, session := range r.openSessions() {
 		s.Sessions = append(s.Sessions, session.Status())
 	}
+	s.Joining = r.joiningStatus(&s, r.host.Now())
 	return s
 }
 

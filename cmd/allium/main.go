@@ -3,6 +3,7 @@
 //
 //	allium testnet             a private network in this process, to try it out
 //	allium run --dir DIR       one router in the foreground
+//	allium reseed fetch        fetch the first other routers by hand
 //	allium netdb import        make a router know others
 //	allium config example      a commented settings file
 package main
@@ -30,6 +31,7 @@ const (
 type commands struct {
 	Testnet testnetCommand `cmd:"" help:"Start a private I2P network in this process, host a page on it and open an HTTP proxy to fetch it."`
 	Run     runCommand     `cmd:"" help:"Run one router in the foreground."`
+	Reseed  reseedCommand  `cmd:"" help:"Find the first other routers, and help others to find theirs."`
 	Netdb   netdbCommand   `cmd:"" help:"Work on what a router knows of others, while it is not running."`
 	Config  configCommand  `cmd:"" help:"Describe the settings."`
 	Version versionCommand `cmd:"" help:"Print the version."`

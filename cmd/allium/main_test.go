@@ -77,13 +77,15 @@ func TestMistakesExitWithTwoAndAPlainSentence(t *testing.T) {
 	}
 	defer taken.Close()
 	at := taken.Addr().String()
-	dir := t.TempDir()
+	dir, fresh := t.TempDir(), t.TempDir()
 	file := write(t, "a-file", "not a directory")
 	quiet := "[http_proxy]\nenabled = false\n[status]\nenabled = false\n[router]\nnetwork = 97\nprivate = true\n"
 	inUse := write(t, "in-use.toml", quiet+"listen = [\""+at+"\"]\n")
 	proxyInUse := write(t, "proxy.toml", "[router]\nnetwork = 97\nprivate = true\nlisten = [\"127.0.0.1:0\"]\n[http_proxy]\nlisten = \""+at+"\"\n")
 	notOurs := write(t, "not-ours.toml", quiet+"listen = [\"192.0.2.1:12345\"]\n")
 	loopback := write(t, "loopback.toml", quiet+"listen = [\"127.0.0.1:0\"]\n")
+	noProxy := write(t, "no-proxy.toml", quiet+"[router.reseed]\nproxy = \"localhost\"\n")
+	noSigner := write(t, "no-signer.toml", quiet+"[router.reseed]\nsigners = [\"nowhere.crt\"]\n")
 	wrong := write(t, "wrong.toml", "[router]\nnetwork = 1\nspeed = 9\n")
 	damaged := filepath.Join(t.TempDir(), "damaged")
 	if err := os.MkdirAll(damaged, 0o700); err != nil {
@@ -107,6 +109,14 @@ func TestMistakesExitWithTwoAndAPlainSentence(t *testing.T) {
 		{"run --dir " + dir + " --config " + proxyInUse, "http_proxy.listen: listen tcp " + at + ": bind: address already in use"},
 		{"config check " + wrong, "router.network"},
 		{"config check nowhere.toml", "no such file"},
+		{"run --dir " + dir + " --config " + noProxy, "router.reseed.proxy: this is not the address of a proxy"},
+		{"run --dir " + dir + " --config " + noSigner, "router.reseed.signers: store: open nowhere.crt: no such file or directory"},
+		{"reseed fetch --dir " + fresh + " --from nowhere.su3", "no routers came from nowhere.su3"},
+		{"reseed fetch --dir " + fresh + " --from " + file, "no routers came from " + file},
+		{"reseed fetch --dir " + fresh + " --proxy 127.0.0.1:9050", "reseed.proxy: this is not the address of a proxy"},
+		{"reseed fetch --dir " + fresh + " --signer-cert nowhere.crt", "nowhere.crt: no such file or directory"},
+		{"reseed fetch --dir " + dir + " --config " + loopback, "network 97 has no public reseed servers: name one with --from"},
+		{"reseed fetch --dir " + damaged, "damaged or not a store"},
 		{"netdb import --dir " + dir + " nowhere.su3", "nowhere.su3: no such file or directory"},
 		{"netdb import --dir " + dir, "expected \"<paths> ...\""},
 		{"testnet --routers x", "--routers: expected a valid 64 bit int"},
@@ -305,6 +315,7 @@ func TestImportSaysThatBundlesAreOld(t *testing.T) {
 func TestADirectoryBelongsToOneRouter(t *testing.T) {
 	dir := t.TempDir()
 	s := allium.DefaultSettings()
+	s.Network, s.Private = 97, true
 	s.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	r, err := allium.Start(t.Context(), allium.Config{Dir: dir, Settings: s})
 	if err != nil {

@@ -36,6 +36,9 @@ func (c *Config) check() error {
 			wrong("router.min_version", "%q is not a version such as 0.9.58", v)
 		}
 	}
+	if err := c.Router.Reseed.Check(); err != nil {
+		errs = append(errs, &setting.Error{Reason: "router." + err.Error()})
+	}
 	files := map[string]string{}
 	keys := func(table, file string) {
 		file = filepath.Clean(file)

@@ -20,6 +20,8 @@ func TestMistakesArePlainSentences(t *testing.T) {
 		{"[router]\nmin_version = \"new\"", `router.min_version: "new" is not a version such as 0.9.58`},
 		{"[router]\nlisten = [\"localhost:1\"]", `config line 2: router.listen: "localhost:1" is not an IP address and port such as 127.0.0.1:4444`},
 		{"[router]\nshare = \"fast\"", "config line 2: router.share: "},
+		{"[router.reseed]\nurls = [\"reseed.example.org\"]", `router.reseed.urls: "reseed.example.org" is not the address of a server, such as https://reseed.example.org/`},
+		{"[router.reseed]\nproxy = \"127.0.0.1:9050\"", "router.reseed.proxy: this is not the address of a proxy, such as socks5://127.0.0.1:9050"},
 		{"[router.tunnels.inbound]\nlength = 8", "config line 2: router.tunnels.inbound.length: 8 is not between 0 and 7"},
 		{"[http_proxi]\n", "config line 1: http_proxi: there is no such setting; did you mean http_proxy?"},
 		{"[http_proxy]\nlisten = \"4444\"", `config line 2: http_proxy.listen: "4444" is not an IP address and port such as 127.0.0.1:4444`},

@@ -78,7 +78,7 @@ func TestAFileGoesBeforeServers(t *testing.T) {
 			w.router.took = map[string]string{}
 			before := w.asked("server")
 			r := w.reseeder(t)
-			done := r.Once(t.Context())
+			done := r.Once(t.Context(), nil)
 			s := r.Status().Sources[0]
 			if !done || s.Source != c.file || s.Routers != c.routers || s.Signer != c.signer || s.Why != c.why || w.asked("server")-before != c.servers {
 				t.Errorf("%s: %+v, servers asked %d times", c.file, s, w.asked("server")-before)

@@ -28,16 +28,16 @@ func (r *Reseeder) ask(ctx context.Context, s source) (signer string, usable int
 	var files []su3.Entry
 	switch s.kind {
 	case local:
-		signer, files, err = readLocal(s.place, r.now(), r.signers)
+		signer, files, err = readLocal(s.place, r.w.Now(), r.signers)
 	case single:
 		signer, files, err = r.fetch(ctx, s.place)
 	default:
-		signer, files, err = r.fetch(ctx, fmt.Sprintf("%s%s?netid=%d", slashed(s.place), bundleFile, r.netID))
+		signer, files, err = r.fetch(ctx, fmt.Sprintf("%s%s?netid=%d", slashed(s.place), bundleFile, r.w.NetID))
 	}
 	if err != nil {
 		return signer, 0, err
 	}
-	taken := r.router.Take(files)
+	taken := r.w.Router.Take(files)
 	if taken.Usable < r.leastUsable() {
 		if taken.Why == "" {
 			taken.Why = FewRouters
@@ -53,9 +53,9 @@ func (r *Reseeder) fetch(ctx context.Context, from string) (signer string, files
 	if err != nil {
 		return "", nil, err
 	}
-	f, err := verified(b, r.now(), r.signers)
+	f, err := verified(b, r.w.Now(), r.signers)
 	if err == nil {
-		err = checkAge(f, r.now())
+		err = checkAge(f, r.w.Now())
 	}
 	if err != nil {
 		return "", nil, err

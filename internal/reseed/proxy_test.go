@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -155,16 +154,16 @@ func TestProxiesCarryTheBundleAndResolveTheName(t *testing.T) {
 			w.files.URLs, w.files.Proxy = []string{"https://good.test"}, scheme+"://"+c.user+p.Addr().String()
 			w.router = &fakeRouter{took: map[string]string{}}
 			dialer := net.Dialer{}
-			r, err := reseed.New(w.files, 99, w.router, func(ctx context.Context, network, address string) (net.Conn, error) {
+			r, err := reseed.New(w.files, w.wiring(func(ctx context.Context, network, address string) (net.Conn, error) {
 				if address != p.Addr().String() {
 					t.Errorf("%s was dialled past the proxy", address)
 				}
 				return dialer.DialContext(ctx, network, address)
-			}, time.Now, slog.New(slog.DiscardHandler))
+			}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			done := r.Once(t.Context())
+			done := r.Once(t.Context(), nil)
 			s := r.Status().Sources[0]
 			if done != (c.why == "") || s.Why != c.why || p.seen() != c.target {
 				t.Errorf("%s: done %v, %+v, targets %q", w.files.Proxy, done, s, p.seen())
@@ -182,11 +181,11 @@ func TestAProxyThatIsNotThereIsToBlame(t *testing.T) {
 	w := newWorld(t)
 	for _, scheme := range []string{"socks5", "http"} {
 		w.files.URLs, w.files.Proxy = []string{"https://good.test/"}, scheme+"://"+ln.Addr().String()
-		r, err := reseed.New(w.files, 99, w.router, new(net.Dialer).DialContext, time.Now, slog.New(slog.DiscardHandler))
+		r, err := reseed.New(w.files, w.wiring(new(net.Dialer).DialContext))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Once(t.Context()) || r.Status().Sources[0].Why != reseed.BadProxy {
+		if r.Once(t.Context(), nil) || r.Status().Sources[0].Why != reseed.BadProxy {
 			t.Errorf("%s: %+v", scheme, r.Status().Sources[0])
 		}
 	}

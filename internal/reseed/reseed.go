@@ -77,6 +77,20 @@ type Router interface {
 // DialContext, and resolves their names.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+// Wiring is what a Reseeder works with.
+type Wiring struct {
+	// NetID is the network of the router.
+	NetID uint8
+	// Servers are asked unless the settings name others; those of the public
+	// network are [Servers].
+	Servers []Server
+	Router  Router
+	Dial    Dial
+	// Now is the network's time, by which certificates and files are judged.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
 // ErrConfig reports settings that cannot be used; it says which.
 var ErrConfig = errors.New("reseed")
 
@@ -86,10 +100,7 @@ const maxCertificate = 1 << 20
 // Reseeder finds routers for a router. Run and Once may not overlap.
 type Reseeder struct {
 	cfg     Config
-	netID   uint8
-	router  Router
-	now     func() time.Time
-	log     *slog.Logger
+	w       Wiring
 	client  *client
 	signers []su3.Signer
 	sources []source
@@ -99,11 +110,10 @@ type Reseeder struct {
 	status Status
 }
 
-// New makes a Reseeder for a router of the network netID. now is the network's
-// time, by which certificates and files are judged. It fails with ErrConfig
-// for settings that make no sense and files that cannot be read.
-func New(cfg Config, netID uint8, router Router, dial Dial, now func() time.Time, log *slog.Logger) (*Reseeder, error) {
-	r := &Reseeder{cfg: cfg, netID: netID, router: router, now: now, log: log, poke: make(chan struct{}, 1)}
+// New makes a Reseeder. It fails with ErrConfig for settings that make no
+// sense and files that cannot be read.
+func New(cfg Config, w Wiring) (*Reseeder, error) {
+	r := &Reseeder{cfg: cfg, w: w, poke: make(chan struct{}, 1)}
 	proxy, err := cfg.check()
 	if err != nil {
 		return nil, err
@@ -115,8 +125,8 @@ func New(cfg Config, netID uint8, router Router, dial Dial, now func() time.Time
 	if err != nil {
 		return nil, err
 	}
-	r.client = newClient(dial, proxy, roots, now)
-	r.sources = cfg.sources(netID)
+	r.client = newClient(w.Dial, proxy, roots, w.Now)
+	r.sources = cfg.sources(w.Servers)
 	r.status = newStatus(r.sources, cfg.Enabled)
 	return r, nil
 }
@@ -196,7 +206,7 @@ func (c *Config) roots() (*x509.CertPool, error) {
 // leastUsable is how many routers a bundle must give to count. A private
 // network may not have many.
 func (r *Reseeder) leastUsable() int {
-	if r.netID == data.MainNet {
+	if r.w.NetID == data.MainNet {
 		return 25
 	}
 	return 1

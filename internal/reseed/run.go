@@ -35,17 +35,17 @@ func (r *Reseeder) Run(ctx context.Context) {
 	if r.Status().State == Off {
 		return
 	}
-	seen := r.now() // when there was a peer, or hope for some
+	seen := r.w.Now() // when there was a peer, or hope for some
 	for ctx.Err() == nil {
-		k := r.router.Known()
+		k := r.w.Router.Known()
 		if k.Peers > 0 {
-			seen = r.now()
+			seen = r.w.Now()
 		}
-		if need := r.need(k, r.now().Sub(seen)); need != "" {
+		if need := r.need(k, r.w.Now().Sub(seen)); need != "" {
 			if r.search(ctx, need) {
 				r.sleep(ctx, jittered(restAfter), nil)
 			}
-			seen = r.now()
+			seen = r.w.Now()
 		}
 		r.sleep(ctx, lookEvery, nil)
 	}
@@ -61,7 +61,7 @@ func (r *Reseeder) Poke() {
 
 // need tells why the router needs others, or "".
 func (r *Reseeder) need(k Knowledge, alonefor time.Duration) string {
-	silence := r.now().Sub(k.Newest)
+	silence := r.w.Now().Sub(k.Newest)
 	switch {
 	case k.Routers == 0:
 		return "no routers known"
@@ -79,7 +79,7 @@ func (r *Reseeder) need(k Knowledge, alonefor time.Duration) string {
 // need is over without it. It tells whether anybody delivered.
 func (r *Reseeder) search(ctx context.Context, need string) bool {
 	r.set(func(s *Status) { s.State, s.Need, s.Signers, s.Passes, s.Next = Asking, need, 0, 0, time.Time{} })
-	r.log.Info("reseeding", "why", need)
+	r.w.Log.Info("reseeding", "why", need)
 	s, pause, extra := r.newSearch(), time.Duration(0), 0
 	for {
 		offline := s.pass(ctx)
@@ -88,7 +88,7 @@ func (r *Reseeder) search(ctx context.Context, need string) bool {
 		}
 		r.set(func(st *Status) { st.Passes++ })
 		if ctx.Err() != nil || s.enough() || len(s.left()) == 0 || extra > more ||
-			!s.started() && r.need(r.router.Known(), 0) == "" {
+			!s.started() && r.need(r.w.Router.Known(), 0) == "" {
 			break
 		}
 		pause = nextPause(pause, offline)
@@ -104,17 +104,17 @@ func (r *Reseeder) search(ctx context.Context, need string) bool {
 func (r *Reseeder) delivered() {
 	r.set(func(st *Status) {
 		if st.Need != "" {
-			st.Need, st.Done = "", r.now()
+			st.Need, st.Done = "", r.w.Now()
 		}
 	})
 }
 
 // pause waits before the next pass. It tells whether it was poked.
 func (r *Reseeder) pause(ctx context.Context, d time.Duration) bool {
-	r.set(func(s *Status) { s.State, s.Next = Waiting, r.now().Add(d) })
+	r.set(func(s *Status) { s.State, s.Next = Waiting, r.w.Now().Add(d) })
 	poked := r.sleep(ctx, d, r.poke)
 	if poked {
-		r.set(func(s *Status) { s.Next = r.now().Add(settle) })
+		r.set(func(s *Status) { s.Next = r.w.Now().Add(settle) })
 		r.sleep(ctx, settle, nil)
 	}
 	r.set(func(s *Status) { s.State, s.Next = Asking, time.Time{} })
@@ -148,10 +148,11 @@ func nextPause(d time.Duration, offline bool) time.Duration {
 func jittered(d time.Duration) time.Duration { return random.Between(d*3/4, d*5/4) }
 
 // Once goes through the sources a single time, whatever the router knows, and
-// tells whether there is enough to begin with. What became of each source is
-// in the Status.
-func (r *Reseeder) Once(ctx context.Context) bool {
+// tells whether there is enough to begin with. told, which may be nil, is told
+// what came of each source.
+func (r *Reseeder) Once(ctx context.Context, told func(SourceStatus)) bool {
 	s := r.newSearch()
+	s.told = told
 	s.pass(ctx)
 	return s.started()
 }

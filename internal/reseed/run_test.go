@@ -101,7 +101,7 @@ func TestTwoServersOfOneSignerAreNotIndependent(t *testing.T) {
 			w.good(t, host, "one", 0, 77)
 		}
 		w.good(t, "f.test", "two", 100, 77)
-		if r := w.reseeder(t); !r.Once(t.Context()) || r.Status().Signers != 2 || w.router.len() != 154 {
+		if r := w.reseeder(t); !r.Once(t.Context(), nil) || r.Status().Signers != 2 || w.router.len() != 154 {
 			t.Errorf("%+v", r.Status())
 		}
 	})
@@ -114,7 +114,7 @@ func TestOneSignerGivesABoundedShare(t *testing.T) {
 		w := newWorld(t)
 		defer w.close()
 		w.good(t, "a.test", "one", 0, 900)
-		if r := w.reseeder(t); !r.Once(t.Context()) || w.router.len() != 100 {
+		if r := w.reseeder(t); !r.Once(t.Context(), nil) || w.router.len() != 100 {
 			t.Errorf("%d routers of one signer", w.router.len())
 		}
 	})
@@ -261,7 +261,7 @@ func TestSettingsThatMakeNoSenseAreToldByTheirKeys(t *testing.T) {
 		"reseed.signers: world_test.go: ":    {Signers: []string{"world_test.go"}},
 		"reseed.authorities: there is no ce": {Authorities: []string{"world_test.go"}},
 	} {
-		_, err := reseed.New(c, 99, nil, nil, time.Now, nil)
+		_, err := reseed.New(c, reseed.Wiring{})
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v, want %s", err, want)
 		}

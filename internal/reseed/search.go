@@ -27,6 +27,8 @@ type search struct {
 	signers   map[string]bool
 	usable    int
 	own       bool
+	// told is told what came of each source; it may be nil.
+	told func(SourceStatus)
 }
 
 func (r *Reseeder) newSearch() *search {
@@ -102,7 +104,7 @@ func (s *search) pass(ctx context.Context) (offline bool) {
 
 // ask asks one source, and says so when that takes long.
 func (s *search) ask(ctx context.Context, src source, answers chan<- answer) {
-	s.r.setSource(src.place, func(st *SourceStatus) { st.Busy, st.Tried = true, s.r.now() })
+	s.r.setSource(src.place, func(st *SourceStatus) { st.Busy, st.Tried = true, s.r.w.Now() })
 	done := make(chan answer, 1)
 	go func() {
 		a := answer{source: src}
@@ -131,9 +133,9 @@ func (s *search) note(ctx context.Context, a answer) (offline bool) {
 	why, detail := Reason(""), ""
 	if a.err != nil {
 		why, detail = reasonOf(a.err), a.err.Error()
-		s.r.log.Debug("reseed source failed", "source", a.source.place, "why", why, "err", detail)
+		s.r.w.Log.Debug("reseed source failed", "source", a.source.place, "why", why, "err", detail)
 	} else {
-		s.r.log.Info("routers received", "source", a.source.place, "routers", a.usable, "signer", a.signer)
+		s.r.w.Log.Info("routers received", "source", a.source.place, "routers", a.usable, "signer", a.signer)
 		s.delivered[a.source.place] = true
 		s.usable += a.usable
 		if a.signer != "" {
@@ -143,8 +145,13 @@ func (s *search) note(ctx context.Context, a answer) (offline bool) {
 		s.r.delivered()
 	}
 	s.r.set(func(st *Status) { st.Signers = len(s.signers) })
+	var now SourceStatus
 	s.r.setSource(a.source.place, func(st *SourceStatus) {
 		st.Busy, st.Routers, st.Signer, st.Why, st.Detail = false, a.usable, a.signer, why, detail
+		now = *st
 	})
+	if s.told != nil {
+		s.told(now)
+	}
 	return a.err != nil && why.offline()
 }

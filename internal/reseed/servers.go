@@ -3,7 +3,6 @@ package reseed
 import (
 	"strings"
 
-	"allium/internal/data"
 	"allium/internal/random"
 )
 
@@ -53,8 +52,9 @@ type source struct {
 	signer string
 }
 
-// sources are all there are: what the operator named first, then the servers.
-func (c *Config) sources(netID uint8) []source {
+// sources are all there are: what the operator named first, then the servers,
+// his own or the usual ones.
+func (c *Config) sources(usual []Server) []source {
 	var all []source
 	switch {
 	case c.File == "":
@@ -66,10 +66,11 @@ func (c *Config) sources(netID uint8) []source {
 	for _, u := range c.URLs {
 		all = append(all, source{kind: server, place: u})
 	}
-	if len(c.URLs) == 0 && netID == data.MainNet {
-		for _, s := range Servers() {
-			all = append(all, source{kind: server, place: s.URL, signer: s.Signer})
-		}
+	if len(c.URLs) > 0 {
+		return all
+	}
+	for _, s := range usual {
+		all = append(all, source{kind: server, place: s.URL, signer: s.Signer})
 	}
 	return all
 }

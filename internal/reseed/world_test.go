@@ -258,10 +258,15 @@ func (w *world) asked(host string) (n int) {
 	return n
 }
 
+// wiring is that of a router of network 99.
+func (w *world) wiring(dial reseed.Dial) reseed.Wiring {
+	return reseed.Wiring{NetID: 99, Router: w.router, Dial: dial, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+}
+
 // reseeder makes the Reseeder of a router of network 99.
 func (w *world) reseeder(t *testing.T) *reseed.Reseeder {
 	t.Helper()
-	r, err := reseed.New(w.files, 99, w.router, w.dial, time.Now, slog.New(slog.DiscardHandler))
+	r, err := reseed.New(w.files, w.wiring(w.dial))
 	if err != nil {
 		t.Fatal(err)
 	}
