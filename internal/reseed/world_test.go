@@ -64,12 +64,21 @@ func key(t testing.TB, name string) *rsa.PrivateKey {
 	return k.(*rsa.PrivateKey)
 }
 
+// certificates have been made already: signing takes its time.
+var certificates = map[string][]byte{}
+
 // signerFile is the certificate of a signer, valid for so long.
 func signerFile(t testing.TB, name string, valid time.Duration) string {
 	t.Helper()
-	text, err := su3.NewCertificate(name+"@test", key(t, name), time.Unix(0, 0), time.Now().Add(valid))
-	if err != nil {
-		t.Fatal(err)
+	until := time.Now().Add(valid).Truncate(time.Hour)
+	made := name + until.String()
+	text := certificates[made]
+	if text == nil {
+		var err error
+		if text, err = su3.NewCertificate(name+"@test", key(t, name), time.Unix(0, 0), until); err != nil {
+			t.Fatal(err)
+		}
+		certificates[made] = text
 	}
 	file := filepath.Join(t.TempDir(), name+".crt")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
