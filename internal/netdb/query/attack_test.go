@@ -71,14 +71,14 @@ func (tr *trial) atLeast95(t *testing.T) {
 // Half of those that look for what belongs there do so at once, the others
 // later.
 func eclipse(t *testing.T, seed uint64, name func(d data.Hash, gang []*node)) (soon, later trial) {
-	n := newNetwork(t, seed, 48, 6)
+	n := newNetwork(t, seed, 48, 5)
 	n.knowAll(n.nodes...)
 	d := newDestination(t)
 	server := n.nodes[48].start().open(nil)
 	name(d.hash(), n.closest(server.node, d.hash(), 8))
 	server.publish(d.leaseSet(t, n.w.Now()))
 	for i, x := range n.nodes[49:] {
-		if i < 3 {
+		if i < 2 {
 			n.w.Run(time.Second)
 			soon.look(n, x.start().open(nil), d.hash())
 			continue
