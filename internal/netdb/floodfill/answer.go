@@ -1,7 +1,6 @@
 package floodfill
 
 import (
-	"slices"
 	"time"
 
 	"allium/internal/data"
@@ -101,11 +100,4 @@ func (f *Floodfill) eligible(ri *data.RouterInfo) bool {
 	c := ri.Capabilities()
 	version, ok := ri.Version()
 	return c.Floodfill && !c.Hidden && !c.Unreachable && ok && version >= f.minVersion
-}
-
-// nearby are the floodfills that an entry is flooded to.
-func (f *Floodfill) nearby(routingKey data.Hash, n int, except ...data.Hash) []*data.RouterInfo {
-	return f.db.ClosestTo(routingKey, n, func(ri *data.RouterInfo) bool {
-		return f.eligible(ri) && !slices.Contains(except, ri.Hash())
-	})
 }

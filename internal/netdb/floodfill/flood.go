@@ -16,6 +16,8 @@ const (
 	// how many of the next day.
 	floodTo     = 3
 	floodToNext = 2
+	// floodAmong is how many of the closest floodfills may be flooded to.
+	floodAmong = 20
 	// floodAge is the age up to which RouterInfos are flooded.
 	floodAge = time.Hour
 	// noReply is the token with which i2pd asks for flooding and for no
@@ -99,9 +101,9 @@ func (f *Floodfill) flood(r *host.Round, from data.Hash, s i2np.DatabaseStore) {
 		if i > 0 {
 			n = floodToNext
 		}
-		for _, ri := range f.nearby(key, n, f.self, from, s.Key) {
-			if !slices.Contains(to, ri.Hash()) {
-				to = append(to, ri.Hash())
+		for _, h := range f.nearby(r.Now, key, n, f.self, from, s.Key) {
+			if !slices.Contains(to, h) {
+				to = append(to, h)
 			}
 		}
 	}
@@ -109,4 +111,27 @@ func (f *Floodfill) flood(r *host.Round, from data.Hash, s i2np.DatabaseStore) {
 		// One that cannot be reached is not replaced: the others have it.
 		_ = f.send(r, h, message(r.Now, i2np.TypeDatabaseStore, body), bandwidth.Control)
 	}
+}
+
+// nearby are the floodfills that an entry is flooded to: the n closest, and
+// for each of them that nobody may be behind, as far as we have seen, one that
+// we had a session with.
+func (f *Floodfill) nearby(now time.Time, routingKey data.Hash, n int, except ...data.Hash) (to []data.Hash) {
+	seen, proven := 0, 0
+	f.db.ClosestTo(routingKey, 1, func(ri *data.RouterInfo) bool {
+		h := ri.Hash()
+		if !f.eligible(ri) || slices.Contains(except, h) {
+			return false
+		}
+		met := f.db.HasMet(now, h)
+		if met {
+			proven++
+		}
+		if met || seen < n {
+			to = append(to, h)
+		}
+		seen++
+		return proven >= n || seen >= floodAmong
+	})
+	return to
 }

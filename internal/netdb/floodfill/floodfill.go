@@ -7,8 +7,9 @@
 // closest to it, who keep it and send it no further. Shortly before midnight
 // UTC those of the next day get it too.
 //
-// Any other router takes RouterInfos as well, but floods nothing, keeps no
-// LeaseSets, and answers no more than lookups of RouterInfos it has.
+// Any other router takes the RouterInfos of those that send it their own, but
+// floods nothing, keeps no LeaseSets, and answers no more than lookups of
+// RouterInfos it has.
 //
 // LeaseSets come out of here only if they were stored with us: what local
 // Destinations look up is in sub-databases that this package never sees.
@@ -122,7 +123,7 @@ func (f *Floodfill) Store(r *host.Round, from data.Hash, m i2np.Message) {
 		return
 	}
 	active := f.active()
-	if s.Key == f.self || s.Type.LeaseSet() && !active {
+	if s.Key == f.self || !active && (s.Type.LeaseSet() || s.Key != from) {
 		f.counts.refused.Add(1)
 		return
 	}

@@ -373,12 +373,32 @@ func TestShortlyBeforeMidnightTomorrowsFloodfillsGetIt(t *testing.T) {
 	}
 }
 
-func TestOthersTakeRouterInfosAndNothingElse(t *testing.T) {
+// Fakes that claim to be floodfills do not take the place of those that are.
+func TestFloodGoesToFloodfillsWeMetAsWell(t *testing.T) {
+	b := newBench(t)
+	b.know(30, "XfR")
+	ls := leaseSet(t, b.w.Now())
+	near := b.closest(ls.Key(), 30)
+	for _, i := range []int{1, 4, 6, 8, 25} {
+		b.db.Reached(b.w.Now(), near[i])
+	}
+	want := []data.Hash{near[0], near[1], near[2], near[4], near[6]}
+	if got := floods(t, b.store(data.Hash{}, withToken(leaseSetStore(ls)))); !slices.Equal(got, want) {
+		t.Errorf("flooded to %v, want %v", got, want)
+	}
+}
+
+func TestOthersTakeTheRouterInfoOfWhoSendsItAndNothingElse(t *testing.T) {
 	b := newBench(t)
 	b.active = false
 	b.know(5, "XfR")
 	ri := newPeer(t).info(t, b.w.Now(), "XR")
-	if all := b.store(gateway, withToken(routerStore(t, ri))); !confirmed(t, all) || len(all) != 1 {
+	for _, from := range []data.Hash{gateway, {}} {
+		if all := b.store(from, withToken(routerStore(t, ri))); len(all) != 0 || b.db.RouterInfo(ri.Hash()) != nil {
+			t.Error("took one from a stranger")
+		}
+	}
+	if all := b.store(ri.Hash(), withToken(routerStore(t, ri))); !confirmed(t, all) || len(all) != 1 {
 		t.Errorf("%d sent", len(all))
 	}
 	if b.db.RouterInfo(ri.Hash()) == nil {
