@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"time"
 
 	"allium/internal/data"
@@ -30,10 +31,7 @@ const (
 
 // exploreLater sets the timer of the next exploration.
 func (q *Queries) exploreLater(*host.Round) {
-	pause := q.cfg.ExploreSlow
-	if q.db.Len() < q.cfg.ManyRouters {
-		pause = q.cfg.ExploreFast
-	}
+	pause := q.explorePause()
 	timer := q.h.AfterFunc(random.Between(pause*3/4, pause*5/4), func(r *host.Round) {
 		if q.ownContext() == nil {
 			return
@@ -48,6 +46,19 @@ func (q *Queries) exploreLater(*host.Round) {
 	if closed {
 		timer.Stop()
 	}
+}
+
+// explorePause is how long to wait between explorations: the longer, the more
+// is known. Who knows ten times as many as are many learns of others without
+// asking.
+func (q *Queries) explorePause() time.Duration {
+	switch known := q.db.Len(); {
+	case known < q.cfg.ManyRouters:
+		return q.cfg.ExploreFast
+	case known < 10*q.cfg.ManyRouters:
+		return q.cfg.ExploreSlow
+	}
+	return 5 * q.cfg.ExploreSlow
 }
 
 // Explore asks a floodfill for routers near a random key, and looks up those
@@ -68,7 +79,11 @@ func (q *Queries) Explore(r *host.Round) {
 	for _, ri := range q.db.Closest(r.Now, s.key, maxExcluded, nil) {
 		s.exclude = append(s.exclude, ri.Hash())
 	}
-	q.begin(r, s, func(r *host.Round, a answer, _ error) { q.explored(r, a) })
+	q.begin(r, s, func(r *host.Round, a answer, err error) {
+		if err == nil {
+			q.explored(r, a)
+		}
+	})
 }
 
 // sparseKey is the random key, out of a few, that is farthest from any router
@@ -92,6 +107,13 @@ func (q *Queries) sparseKey(now time.Time) (key data.Hash) {
 
 // explored looks up the routers that were named.
 func (q *Queries) explored(r *host.Round, a answer) {
+	news := slices.ContainsFunc(a.peers, func(h data.Hash) bool { return h != q.self && q.db.RouterInfo(h) == nil })
+	q.mu.Lock()
+	q.nothingNew++
+	if news {
+		q.nothingNew = 0
+	}
+	q.mu.Unlock()
 	n := 0
 	for _, h := range a.peers {
 		ri := q.db.RouterInfo(h)

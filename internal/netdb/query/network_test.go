@@ -34,6 +34,7 @@ type network struct {
 	nodes []*node
 	by    map[data.Hash]*node
 	loss  int // messages of 100 that get lost
+	cfg   query.Config
 }
 
 type node struct {
@@ -144,7 +145,7 @@ func (n *network) addWhere(i int, ff bool, suits func(data.Hash) bool) *node {
 	x.table = tunnel.NewTable(1000)
 	x.builder = pool.NewBuilder(x.h, x.hash, x.table, tunnel.NewReplays(1000), tunnel.NewReassembly(1<<20), x.send, nil, x.profiles)
 	x.selector = pool.NewSelector(pool.PathConfig{}, x.hash, x.db, x.profiles, everywhere{})
-	x.queries = query.New(query.Config{}, x.h, x.hash, x.db, x.profiles, x.send)
+	x.queries = query.New(n.cfg, x.h, x.hash, x.db, x.profiles, x.send)
 	x.floodfill = floodfill.New(floodfill.Config{}, x.h, x.hash, x.db, x.published, x.send,
 		func(time.Time) *data.RouterInfo { return x.info }, func() bool { return ff })
 	x.own = x.open(nil)

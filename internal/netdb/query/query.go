@@ -150,6 +150,8 @@ type Queries struct {
 	caught       caught
 	ticking      bool
 	exploring    host.Timer
+	refresh      refresh
+	nothingNew   int // explorations in a row that named nobody new
 }
 
 // New makes the Queries of the router self. What is sent past tunnels goes
@@ -163,7 +165,7 @@ func New(cfg Config, h host.Host, self data.Hash, db *netdb.DB, profiles Profile
 	}
 }
 
-// Start begins to explore. own is the router's own context, which looks for
+// Start begins to explore, and to refresh what is old. own is the router's own context, which looks for
 // RouterInfos: before Start nobody does.
 func (q *Queries) Start(r *host.Round, own *Context) {
 	q.mu.Lock()
@@ -172,6 +174,7 @@ func (q *Queries) Start(r *host.Round, own *Context) {
 	q.mu.Unlock()
 	if !started {
 		q.exploreLater(r)
+		q.Refresh(r)
 	}
 }
 
@@ -179,10 +182,12 @@ func (q *Queries) Start(r *host.Round, own *Context) {
 func (q *Queries) Close(r *host.Round) {
 	q.mu.Lock()
 	q.closed = true
-	exploring := q.exploring
+	timers := []host.Timer{q.exploring, q.refresh.timer}
 	q.mu.Unlock()
-	if exploring != nil {
-		exploring.Stop()
+	for _, timer := range timers {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	q.cancel(r, func(*Context) bool { return true })
 }
@@ -263,6 +268,10 @@ type Status struct {
 	// Eclipses is how often floodfills around a key looked as if one party
 	// owned them all.
 	Eclipses uint64 `json:"eclipses"`
+	// NothingNew is how many explorations in a row have named nobody we did
+	// not know. Where few routers are known, that means that there are no
+	// others, or that we are kept from them.
+	NothingNew int `json:"nothing_new"`
 }
 
 // Status tells what is under way.
@@ -271,6 +280,6 @@ func (q *Queries) Status() Status {
 	defer q.mu.Unlock()
 	return Status{
 		Searches: len(q.searches), Publications: len(q.publications),
-		Caught: len(q.caught), Eclipses: q.eclipses.Load(),
+		Caught: len(q.caught), Eclipses: q.eclipses.Load(), NothingNew: q.nothingNew,
 	}
 }
