@@ -69,7 +69,7 @@ func (q *Queries) audited(r *host.Round, p *publication, t told, err error) {
 	switch {
 	case err == nil:
 		p.holders = append(p.holders, h)
-	case err != ErrClosed:
+	case err == ErrNotFound || err == ErrNoAnswer:
 		p.doubted = append(p.doubted, h)
 	}
 	if lied {
