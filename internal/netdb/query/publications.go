@@ -23,6 +23,10 @@ func (q *Queries) PublishRouter(r *host.Round, ri *data.RouterInfo, done func(r 
 		done(r, ErrClosed)
 		return
 	}
+	if q.db.Floodfills() == 0 {
+		done(r, ErrNoFloodfills)
+		return
+	}
 	f := q.deflaters.Get().(*i2np.Deflater)
 	compressed, err := f.DeflateRouterInfo(nil, ri.Bytes())
 	q.deflaters.Put(f)
