@@ -120,8 +120,10 @@ type DB struct {
 	claims map[claim][]*router
 	// limit is the age from which on RouterInfos are not taken any more.
 	limit time.Duration
-	// dirty are the routers whose record in the bucket is not right.
-	dirty map[data.Hash]struct{}
+	// dirty are the routers whose record in the bucket is not right, and
+	// flushed is how many we knew of when it last was.
+	dirty   map[data.Hash]struct{}
+	flushed int
 
 	// snapshot is a copy of sorted that readers walk through without the
 	// lock, nil when there is none that is right.
@@ -137,8 +139,10 @@ type router struct {
 	met time.Time
 	// proven is the static key it has shown to be its own, if any.
 	proven claim
-	// written is whether the bucket may have a record of it.
+	// written is whether the bucket may have a record of it, and saved when
+	// what that says was published.
 	written bool
+	saved   time.Time
 	claims  []claim
 }
 

@@ -33,13 +33,15 @@ func (d *DB) load() error {
 		}
 		d.put(ri, claimsOf(ri))
 		r := d.routers[h]
-		r.met, r.written = met, true
+		r.met = met
+		r.mark()
 		delete(d.dirty, h)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("netdb: load: %w", err)
 	}
+	d.flushed = len(d.sorted)
 	return nil
 }
 
@@ -71,6 +73,29 @@ func (r *router) record() []byte {
 	return binary.BigEndian.AppendUint64(slices.Clip(b), uint64(r.met.Unix()))
 }
 
+// staleAfter is how much older a record may be than what we know of a router
+// that is otherwise the same: so much old, all are still good at the next start,
+// and most of what is heard need not be written.
+const staleAfter = 2 * time.Hour
+
+// worthSaving tells whether news of a router have to be written. The lock is
+// held.
+func (r *router) worthSaving(news *data.RouterInfo, claims []claim) bool {
+	return !r.written || news.Published().Sub(r.saved) >= staleAfter ||
+		news.Caps() != r.info.Load().Caps() || !slices.Equal(r.claims, claims)
+}
+
+// mark notes that the bucket has a router as it is. The lock is held.
+func (r *router) mark() { r.written, r.saved = true, r.info.Load().Published() }
+
+// Grown tells that we know of more than a tenth more routers than at the last
+// Flush, or when the bucket was loaded: it would be a pity to lose them.
+func (d *DB) Grown() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return (len(d.sorted)-d.flushed)*10 > d.flushed
+}
+
 // Flush writes what has changed since the last one to the bucket, as one
 // batch. After an error, which is that of the bucket, everything is kept for
 // the next. It waits for the disk.
@@ -96,12 +121,13 @@ func (d *DB) changes() ([]store.Change, map[data.Hash]struct{}) {
 	defer d.mu.Unlock()
 	dirty := d.dirty
 	d.dirty = make(map[data.Hash]struct{})
+	d.flushed = len(d.sorted)
 	changes := make([]store.Change, 0, len(dirty))
 	for h := range dirty {
 		change := store.Change{Key: bytes.Clone(h[:])}
 		if r := d.routers[h]; r != nil {
 			change.Value = r.record()
-			r.written = true // if not yet, then soon
+			r.mark() // if not yet, then soon
 		}
 		changes = append(changes, change)
 	}

@@ -73,6 +73,61 @@ func TestRoutersSurviveARestart(t *testing.T) {
 	}
 }
 
+// TestNewsAreWrittenWhenTheyMatter hears the same from a router again and again.
+func TestNewsAreWrittenWhenTheyMatter(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1)
+	bucket := &failing{Bucket: newBucket(t)}
+	d := openDB(t, netdb.Config{}, bucket)
+	p := newPeer(t)
+	address := p.info(t, noon).Addresses()
+	same := func(s *said) { s.addresses = address }
+	for _, c := range []struct {
+		after time.Duration
+		how   []func(s *said)
+		write bool
+	}{
+		{0, nil, true},
+		{40 * time.Minute, nil, false},
+		{119 * time.Minute, nil, false},
+		{120 * time.Minute, nil, true},
+		{125 * time.Minute, []func(s *said){caps("PR")}, true},
+		{130 * time.Minute, []func(s *said){caps("PR"), func(s *said) { s.addresses = []data.RouterAddress{ntcp2(t, "70.1.2.3")} }}, true},
+		{135 * time.Minute, nil, true},
+		{140 * time.Minute, nil, false},
+	} {
+		at := noon.Add(c.after)
+		before := bucket.writes
+		mustAdd(t, d, at, p.info(t, at, append([]func(s *said){same}, c.how...)...))
+		if err := d.Flush(); err != nil || (bucket.writes > before) != c.write {
+			t.Errorf("after %v: written %v, %v", c.after, bucket.writes > before, err)
+		}
+	}
+}
+
+func TestTenthMoreRoutersAreGrowth(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1)
+	bucket := newBucket(t)
+	d := openDB(t, netdb.Config{}, bucket)
+	grown := func(want bool) {
+		t.Helper()
+		if d.Grown() != want {
+			t.Errorf("%d routers are growth: %v", d.Len(), !want)
+		}
+	}
+	grown(false)
+	fill(t, d, 1)
+	grown(true)
+	fill(t, d, 19)
+	if err := d.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	d = openDB(t, netdb.Config{}, bucket)
+	fill(t, d, 2)
+	grown(false)
+	fill(t, d, 1)
+	grown(true)
+}
+
 func TestWhomWeMetIsRememberedForDays(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 1)
 	bucket := newBucket(t)

@@ -42,12 +42,13 @@ func (d *DB) put(ri *data.RouterInfo, claims []claim) Added {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := ri.Hash()
-	r, added := d.routers[h], Newer
+	r, added, save := d.routers[h], Newer, true
 	if r != nil {
 		have := r.info.Load()
 		if !ri.Published().After(have.Published()) {
 			return Known
 		}
+		save = r.worthSaving(ri, claims)
 		d.countFloodfill(have, -1)
 		d.release(r)
 	} else {
@@ -59,7 +60,9 @@ func (d *DB) put(ri *data.RouterInfo, claims []claim) Added {
 	r.info.Store(ri)
 	d.countFloodfill(ri, 1)
 	d.claim(r, claims)
-	d.dirty[h] = struct{}{}
+	if save {
+		d.dirty[h] = struct{}{}
+	}
 	return added
 }
 

@@ -54,6 +54,7 @@ func (p *Profiles) load() error {
 	if err != nil {
 		return fmt.Errorf("profile: load: %w", err)
 	}
+	p.flushed = len(p.peers)
 	return nil
 }
 
@@ -81,6 +82,14 @@ func (p *Profiles) loadRecord(key, value []byte) error {
 	return nil
 }
 
+// Grown tells that we remember more than a tenth more peers than at the last
+// Flush, or when the bucket was loaded.
+func (p *Profiles) Grown() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return (len(p.peers)-p.flushed)*10 > p.flushed
+}
+
 // Flush writes what has changed since the last one, as one batch. After an
 // error, which is that of the bucket, everything is kept for the next. It
 // waits for the disk.
@@ -106,6 +115,7 @@ func (p *Profiles) changes() ([]store.Change, map[storeKey]struct{}) {
 	defer p.mu.Unlock()
 	dirty := p.dirty
 	p.dirty = make(map[storeKey]struct{})
+	p.flushed = len(p.peers)
 	changes := make([]store.Change, 0, len(dirty))
 	for key := range dirty {
 		change := store.Change{Key: bytes.Clone(key[:])}

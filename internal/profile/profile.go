@@ -69,8 +69,10 @@ type Profiles struct {
 	mu    sync.Mutex
 	peers map[data.Hash]*peer
 	bans  map[data.Hash]ban
-	// dirty are the keys in the bucket whose value is no longer right.
-	dirty map[storeKey]struct{}
+	// dirty are the keys in the bucket whose value is no longer right, and
+	// flushed is how many peers there were when it last was.
+	dirty   map[storeKey]struct{}
+	flushed int
 }
 
 // peer is what we remember of one of them.

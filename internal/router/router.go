@@ -59,7 +59,8 @@ const (
 	maxOpening = 64
 	// anyVersion is older than all routers there are.
 	anyVersion = "0.9.10"
-	// keepEvery is how often stores are written and old entries dropped.
+	// keepEvery is how often old entries are dropped, and looked whether
+	// stores are to be written.
 	keepEvery = time.Minute
 )
 
@@ -100,6 +101,7 @@ type Router struct {
 
 	mu       sync.Mutex
 	started  time.Time
+	saved    time.Time // when stores were last written
 	closed   bool
 	timers   map[int]host.Timer
 	nextID   int
@@ -211,6 +213,7 @@ func (rt *Router) start(r *host.Round) {
 	rt.acquaint(r)
 	rt.publishLater(r.Now, publishFirst)
 	rt.after(keepEvery, rt.keep)
+	rt.after(saveFirst, rt.saveEarly)
 	rt.reviewLater(r)
 	rt.after(random.Between(judgeLoadMin, judgeLoadMax), rt.judgeLoad)
 	rt.look(r)
@@ -228,24 +231,8 @@ func (rt *Router) keep(r *host.Round) {
 	for _, c := range rt.openContexts() {
 		c.LeaseSets.Expire(r.Now)
 	}
-	// The disk is slow: not in this round. Without a free worker it is done a
-	// minute later.
-	rt.h.Spawn(func(*host.Round) {
-		if !rt.isClosed() {
-			rt.flush()
-		}
-	})
+	rt.save(r)
 	rt.after(keepEvery, rt.keep)
-}
-
-// flush writes what is to survive.
-func (rt *Router) flush() {
-	if err := rt.db.Flush(); err != nil {
-		rt.log.Warn("netDb not written", "err", err)
-	}
-	if err := rt.profiles.Flush(); err != nil {
-		rt.log.Warn("profiles not written", "err", err)
-	}
 }
 
 // after calls f in its own round unless the router is closed by then.
