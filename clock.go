@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/nettime"
 )
@@ -11,11 +12,8 @@ import (
 // TimeConfig is where the time comes from.
 type TimeConfig = nettime.Config
 
-// publicNetwork is the network id of the I2P that everybody is on.
-const publicNetwork = 2
-
 // ownNetwork tells a network of one's own, which bothers nobody outside.
-func (s *Settings) ownNetwork() bool { return s.Private || s.Network != publicNetwork }
+func (s *Settings) ownNetwork() bool { return s.Private || s.Network != data.MainNet }
 
 // keepTime begins to keep the router's clock right.
 func (r *Router) keepTime() {
@@ -30,6 +28,7 @@ func (r *Router) keepTime() {
 		Jumped: func(by time.Duration) {
 			r.rt.ForgetClockSkews()
 			r.host.Do(func(round *host.Round) { r.rt.Jumped(round, by) })
+			r.askGateway()
 		},
 		Log: r.log,
 	})

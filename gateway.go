@@ -42,6 +42,13 @@ func (r *Router) mapPort() error {
 	return nil
 }
 
+// askGateway has the gateway asked again soon.
+func (r *Router) askGateway() {
+	if r.ports != nil {
+		r.ports.Check()
+	}
+}
+
 // listensIPv4 is the first IPv4 address with a port that the router listens on.
 func (s *Settings) listensIPv4() (netip.AddrPort, bool) {
 	for _, at := range s.Listen {

@@ -128,6 +128,7 @@ func (r *Router) start() (err error) {
 		return err
 	}
 	r.keepTime()
+	r.watch(r.host.Addrs())
 	r.kept = r.rt.NetDB().Len()
 	r.tasks.Go(r.findRouters)
 	r.tasks.Go(r.watchJoining)

@@ -28,8 +28,10 @@ const (
 type watch struct {
 	mu      sync.Mutex
 	addrs   []netip.Addr
-	due     time.Time // when the next look is
-	revived time.Time // when the last outage ended
+	due     time.Time     // when the next look is
+	revived time.Time     // when the last outage ended
+	jumped  time.Time     // when the clock last jumped
+	by      time.Duration // and by how much
 }
 
 // look compares the machine with what it was, and will again.
@@ -71,12 +73,26 @@ func (rt *Router) NetworkChanged(r *host.Round) {
 // or that the machine was asleep for so long. Peers have given us up meanwhile,
 // so sessions and tunnels are made anew.
 func (rt *Router) Jumped(r *host.Round, by time.Duration) {
-	if by.Abs() < leastJump {
+	if by.Abs() < leastJump || rt.toldOfJump(r.Now, by) {
 		return
 	}
 	rt.log.Info("the clock has jumped, or the machine was asleep", "by", by.Round(time.Second))
 	rt.transport.Jumped(r, by)
 	rt.resume(r, time.Time{})
+}
+
+// toldOfJump tells whether a jump was seen already: whoever keeps the time sees
+// it, and so does look.
+func (rt *Router) toldOfJump(now time.Time, by time.Duration) bool {
+	w := &rt.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	since := now.Sub(w.jumped)
+	if since >= 0 && since < 2*watchEvery && (by-w.by).Abs() < leastJump {
+		return true
+	}
+	w.jumped, w.by = now, by
+	return false
 }
 
 // Online implements transport.Handler.
