@@ -29,6 +29,7 @@ func (r *Router) keepTime() {
 			r.rt.ForgetClockSkews()
 			r.host.Do(func(round *host.Round) { r.rt.Jumped(round, by) })
 			r.askGateway()
+			r.reseeder.Poke() // by a wrong clock, certificates are wrong
 		},
 		Log: r.log,
 	})
