@@ -33,6 +33,8 @@ var layers = map[string]int{
 	"internal/portmap":     80,
 	"internal/reseed":      80,
 
+	"internal/reseedserver": 85,
+
 	"internal/router":          70,
 	"internal/netdb/query":     60,
 	"internal/netdb/floodfill": 60,

@@ -3,10 +3,12 @@ package allium
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net"
 	"strings"
 	"time"
 
+	"allium/internal/netdb"
 	"allium/internal/reseed"
 	"allium/internal/su3"
 )
@@ -65,6 +67,24 @@ func (a acquaintances) Take(files []su3.Entry) reseed.Taken {
 			}
 		}
 	}))
+}
+
+// Export gives at most n RouterInfos that are worth being passed on to
+// somebody who knows nobody yet, with file names as Import takes them. They are
+// a random choice among those that are reachable and current.
+func (r *Router) Export(n int) iter.Seq2[string, []byte] {
+	return chosen(r.rt.NetDB(), &r.cfg.Settings, r.host.Now(), n)
+}
+
+func chosen(db *netdb.DB, s *Settings, now time.Time, n int) iter.Seq2[string, []byte] {
+	files := reseed.Choose(db.All(), reseed.Criteria{NetID: s.Network, Private: s.Private, Now: now}, n)
+	return func(yield func(string, []byte) bool) {
+		for _, f := range files {
+			if !yield(f.Name, f.Bytes) {
+				return
+			}
+		}
+	}
 }
 
 // Dialer connects to servers outside I2P from the first address that the

@@ -294,26 +294,3 @@ type Imported = netdb.Imported
 func (r *Router) Import(files iter.Seq2[string, []byte]) Imported {
 	return r.rt.NetDB().Import(r.host.Now(), files)
 }
-
-// Import puts RouterInfos into the directory of a router that is not running.
-func Import(dir string, s Settings, files iter.Seq2[string, []byte]) (Imported, error) {
-	st, err := openStore(dir)
-	if err != nil {
-		return Imported{}, fmt.Errorf("allium: %w", err)
-	}
-	defer st.Close()
-	if err := belongs(st, s.Network, false); err != nil {
-		return Imported{}, fmt.Errorf("allium: %w", err)
-	}
-	bucket, err := st.Bucket("netdb")
-	if err != nil {
-		return Imported{}, fmt.Errorf("allium: %w", err)
-	}
-	cfg := netdb.Config{NetID: s.Network, AllowPrivate: s.Private, MaxRouters: s.MaxRouters, MinVersion: s.MinVersion}
-	db, err := netdb.New(cfg, data.Hash{}, bucket)
-	if err != nil {
-		return Imported{}, fmt.Errorf("allium: %w", err)
-	}
-	done := db.Import(time.Now(), files)
-	return done, db.Flush()
-}

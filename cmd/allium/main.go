@@ -4,6 +4,8 @@
 //	allium testnet             a private network in this process, to try it out
 //	allium run --dir DIR       one router in the foreground
 //	allium reseed fetch        fetch the first other routers by hand
+//	allium reseed export       a bundle of routers for a friend
+//	allium reseed serve        a router that is a reseed server besides
 //	allium netdb import        make a router know others
 //	allium config example      a commented settings file
 package main

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,11 @@ func TestMistakesExitWithTwoAndAPlainSentence(t *testing.T) {
 		{"reseed fetch --dir " + fresh + " --signer-cert nowhere.crt", "nowhere.crt: no such file or directory"},
 		{"reseed fetch --dir " + dir + " --config " + loopback, "network 97 has no public reseed servers: name one with --from"},
 		{"reseed fetch --dir " + damaged, "damaged or not a store"},
+		{"reseed export --dir " + fresh + " --out x.su3", "the router knows 0 others that are reachable and current; a bundle needs 50"},
+		{"reseed export --dir nowhere --out x.su3", "nowhere"},
+		{"reseed serve --dir " + dir + " --config " + loopback, "reseed_server.host: without tls_cert the name or address of the server is needed"},
+		{"reseed serve --dir " + dir + " --config " + loopback + " --tls-cert a.crt", "reseed_server.tls_key: tls_cert and tls_key go together"},
+		{"reseed serve --dir " + dir + " --config " + loopback + " --self-signed a.test --listen 8443", `--listen: "8443" is not address:port`},
 		{"netdb import --dir " + dir + " nowhere.su3", "nowhere.su3: no such file or directory"},
 		{"netdb import --dir " + dir, "expected \"<paths> ...\""},
 		{"testnet --routers x", "--routers: expected a valid 64 bit int"},
@@ -325,5 +331,59 @@ func TestADirectoryBelongsToOneRouter(t *testing.T) {
 	file := write(t, "router.info", string(r.RouterInfo()))
 	if code, _, errs := command(t, t.Context(), "netdb", "import", "--dir", dir, file); code != 2 || !strings.Contains(errs, "in use by another process") {
 		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
+
+// TestABundleGoesFromFriendToFriend exports one, and fetches from it; then a
+// router serves bundles with the same key, and another fetches over HTTPS.
+func TestABundleGoesFromFriendToFriend(t *testing.T) {
+	config := write(t, "net.toml", "[router]\nnetwork = 97\nprivate = true\nmin_version = \"\"\nlisten = [\"127.0.0.1:0\"]\n"+
+		"[http_proxy]\nenabled = false\n[status]\nenabled = false\n")
+	dir := t.TempDir()
+	in := func(args ...string) (int, string, string) {
+		return command(t, t.Context(), append(args, "--config", config)...)
+	}
+	for range 3 {
+		if code, _, errs := in("netdb", "import", write(t, "router.info", string(routerInfo(t))), "--dir", dir); code != 0 {
+			t.Fatal(errs)
+		}
+	}
+	give := t.TempDir()
+	bundle, certificate := filepath.Join(give, "friend.su3"), filepath.Join(give, "friend.crt")
+	code, out, errs := in("reseed", "export", "--dir", dir, "--out", bundle, "--signer", "me@test")
+	if code != 0 || !strings.Contains(out, "friend.su3: 3 routers, signed by me@test\n") || !strings.Contains(errs, "making a key in") ||
+		!strings.Contains(out, "  allium reseed fetch --dir DIR --from friend.su3 --signer-cert friend.crt\n") {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	friend := filepath.Join(t.TempDir(), "friend")
+	code, out, errs = in("reseed", "fetch", "--dir", friend, "--from", bundle)
+	if code != 2 || !strings.Contains(errs, "unknown signer") || out != "" {
+		t.Errorf("without the certificate: exit code %d\n%s%s", code, out, errs)
+	}
+	code, out, errs = in("reseed", "fetch", "--dir", friend, "--from", bundle, "--signer-cert", certificate)
+	if code != 0 || out != "3 routers added, 0 known already\n" || !strings.Contains(errs, "3 routers, signed by me@test") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log text
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"reseed", "serve", "--dir", dir, "--config", config, "--listen", "127.0.0.1:0", "--self-signed", "127.0.0.1"},
+			&streams{out: io.Discard, err: &log, env: func(string) (string, bool) { return "", false }})
+	}()
+	address := regexp.MustCompile(`reseed server listens" addr=(\S+) signer=me@test`)
+	await(t, func() bool {
+		return address.MatchString(log.String()) && strings.Contains(log.String(), "reseed bundles made")
+	})
+	code, out, errs = in("reseed", "fetch", "--dir", t.TempDir(), "--from", "https://"+address.FindStringSubmatch(log.String())[1]+"/",
+		"--signer-cert", filepath.Join(dir, "reseed-signer.crt"), "--authority", filepath.Join(dir, "reseed-tls.crt"))
+	if code != 0 || out != "3 routers added, 0 known already\n" {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d\n%s", code, log.String())
 	}
 }

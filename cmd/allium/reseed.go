@@ -19,7 +19,9 @@ import (
 
 // reseedCommand is `allium reseed`.
 type reseedCommand struct {
-	Fetch fetchCommand `cmd:"" help:"Fetch first routers for a router that is not running: from reseed servers, a file or an address. A running router does so by itself."`
+	Fetch  fetchCommand  `cmd:"" help:"Fetch first routers for a router that is not running: from reseed servers, a file or an address. A running router does so by itself."`
+	Export exportCommand `cmd:"" help:"Write a signed bundle of routers for somebody to take away, from the directory of a router that is not running."`
+	Serve  serveCommand  `cmd:"" help:"Run a router that is a reseed server for others besides."`
 }
 
 // fetchCommand is `allium reseed fetch`.
@@ -28,6 +30,7 @@ type fetchCommand struct {
 	Config     string   `type:"path" placeholder:"FILE" help:"The router's settings file: it says which network is meant, and has settings for reseeding."`
 	From       string   `placeholder:"FILE|URL" help:"Take routers from here alone: an SU3 file, a ZIP archive, a folder of RouterInfos, the https address of an SU3 file, or that of a reseed server."`
 	SignerCert []string `type:"path" placeholder:"FILE" help:"Certificate of somebody whose SU3 files to take, besides those built in."`
+	Authority  []string `type:"path" placeholder:"FILE" help:"Certificate to accept from a server, or from those who vouch for it, besides the system's."`
 	Proxy      string   `placeholder:"URL" help:"Proxy to fetch through, such as socks5://127.0.0.1:9050."`
 }
 
@@ -67,6 +70,7 @@ func (c *fetchCommand) Run(ctx context.Context, s *streams) error {
 // settings are those of the file with what the command says over them.
 func (c *fetchCommand) settings(cfg reseed.Config) reseed.Config {
 	cfg.Signers = append(cfg.Signers, c.SignerCert...)
+	cfg.Authorities = append(cfg.Authorities, c.Authority...)
 	if c.Proxy != "" {
 		cfg.Proxy = c.Proxy
 	}

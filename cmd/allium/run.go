@@ -21,8 +21,13 @@ func (c *runCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	return serve(ctx, c.Dir, cfg, s)
+}
+
+// serve runs a router until it is told to stop.
+func serve(ctx context.Context, dir string, cfg daemon.Config, s *streams) error {
 	log := logger(cfg.Log.Level, s)
-	d, err := daemon.Start(ctx, c.Dir, cfg, log)
+	d, err := daemon.Start(ctx, dir, cfg, log)
 	switch {
 	case ctx.Err() != nil && d == nil:
 		return nil // stopped while it started

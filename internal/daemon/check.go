@@ -19,8 +19,8 @@ const (
 	firstPrivate  = 16
 )
 
-// check finds the mistakes that no setting shows by itself.
-func (c *Config) check() error {
+// Check finds the mistakes that no setting shows by itself.
+func (c *Config) Check() error {
 	var errs []error
 	wrong := func(key, reason string, args ...any) {
 		errs = append(errs, &setting.Error{Key: key, Reason: fmt.Sprintf(reason, args...)})
@@ -36,9 +36,7 @@ func (c *Config) check() error {
 			wrong("router.min_version", "%q is not a version such as 0.9.58", v)
 		}
 	}
-	if err := c.Router.Reseed.Check(); err != nil {
-		errs = append(errs, &setting.Error{Reason: "router." + err.Error()})
-	}
+	errs = append(errs, c.checkReseed()...)
 	files := map[string]string{}
 	keys := func(table, file string) {
 		file = filepath.Clean(file)
@@ -69,6 +67,21 @@ func (c *Config) check() error {
 		keys(table, t.keyFile())
 	}
 	return errors.Join(errs...)
+}
+
+// checkReseed looks at both ends of reseeding.
+func (c *Config) checkReseed() (errs []error) {
+	if err := c.Router.Reseed.Check(); err != nil {
+		errs = append(errs, &setting.Error{Reason: "router." + err.Error()})
+	}
+	switch rs := &c.ReseedServer; {
+	case !rs.Enabled:
+	case (rs.TLSCert == "") != (rs.TLSKey == ""):
+		errs = append(errs, &setting.Error{Key: "reseed_server.tls_key", Reason: "tls_cert and tls_key go together"})
+	case rs.TLSCert == "" && rs.Host == "":
+		errs = append(errs, &setting.Error{Key: "reseed_server.host", Reason: "without tls_cert the name or address of the server is needed"})
+	}
+	return errs
 }
 
 // checkTarget tells why a text is not host:port with a port from first on.

@@ -15,6 +15,7 @@ type Config struct {
 	HTTPProxy     ProxyConfig     `help:"The proxy for browsers." restart:"true"`
 	Status        StatusConfig    `help:"The status of the router as JSON, at /api/status." restart:"true"`
 	AddressBook   BookConfig      `help:"Names of destinations." restart:"true"`
+	ReseedServer  ReseedServer    `help:"A server where others find their first routers. It needs an address that they can reach." restart:"true"`
 	Log           LogConfig       `help:"What is logged, to standard error." restart:"true"`
 	ClientTunnels []ClientTunnel  `help:"Local ports that lead to a destination, a table for each: [client_tunnels.NAME]." restart:"true"`
 	ServerTunnels []ServerTunnel  `help:"Local services that are reachable as a destination, a table for each: [server_tunnels.NAME]." restart:"true"`
@@ -37,6 +38,20 @@ type StatusConfig struct {
 // BookConfig is the address book.
 type BookConfig struct {
 	Hosts []string `help:"Files in the format of hosts.txt, named as seen from where the program is started. Their names are added to the address book at the start."`
+}
+
+// ReseedServer is the reseed server.
+type ReseedServer struct {
+	Enabled bool           `default:"false" help:"Serve bundles of routers over HTTPS."`
+	Listen  netip.AddrPort `default:"0.0.0.0:8443" help:"Address to listen on. Clients are told apart by their addresses, so no proxy may stand before it. Port 0 picks one, which is logged."`
+	TLSCert string         `help:"File with the certificate for HTTPS and those that vouch for it, in PEM. It is read again every hour."`
+	TLSKey  string         `help:"File with the key of that certificate."`
+	Host    string         `help:"Without tls_cert: the name or address of the server, for a certificate of its own that its clients have to be given. It is put into reseed-tls.crt in the router's directory."`
+	KeyFile string         `default:"reseed-key.pem" help:"File with the key that bundles are signed with, within the router's directory. Made if needed. Clients need its certificate, which is put into reseed-signer.crt."`
+	Signer  string         `help:"Who signs, for a new key: a name like a mail address of at most 40 letters. Empty for a random one."`
+	Routers int            `default:"77" min:"1" max:"200" unit:"routers" help:"How many are in a bundle."`
+	Renew   time.Duration  `default:"6h" min:"10m" max:"7d" help:"For how long bundles are handed out before others are made."`
+	PerHour int            `default:"8" min:"1" max:"10000" help:"How many bundles a network of clients (/24 of IPv4, /48 of IPv6) gets in an hour."`
 }
 
 // LogConfig is logging.
@@ -119,7 +134,7 @@ func Load(file []byte, env func(name string) (string, bool)) (Config, error) {
 	if err := setting.Load(&c, file, env); err != nil {
 		return c, err
 	}
-	return c, c.check()
+	return c, c.Check()
 }
 
 // Example is a settings file with every setting, commented out.

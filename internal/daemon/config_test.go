@@ -22,6 +22,8 @@ func TestMistakesArePlainSentences(t *testing.T) {
 		{"[router]\nshare = \"fast\"", "config line 2: router.share: "},
 		{"[router.reseed]\nurls = [\"reseed.example.org\"]", `router.reseed.urls: "reseed.example.org" is not the address of a server, such as https://reseed.example.org/`},
 		{"[router.reseed]\nproxy = \"127.0.0.1:9050\"", "router.reseed.proxy: this is not the address of a proxy, such as socks5://127.0.0.1:9050"},
+		{"[reseed_server]\nenabled = true", "reseed_server.host: without tls_cert the name or address of the server is needed"},
+		{"[reseed_server]\nenabled = true\ntls_cert = \"a.crt\"", "reseed_server.tls_key: tls_cert and tls_key go together"},
 		{"[router.tunnels.inbound]\nlength = 8", "config line 2: router.tunnels.inbound.length: 8 is not between 0 and 7"},
 		{"[http_proxi]\n", "config line 1: http_proxi: there is no such setting; did you mean http_proxy?"},
 		{"[http_proxy]\nlisten = \"4444\"", `config line 2: http_proxy.listen: "4444" is not an IP address and port such as 127.0.0.1:4444`},

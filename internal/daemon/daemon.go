@@ -62,6 +62,11 @@ func (d *Daemon) start(ctx context.Context, dir string) (err error) {
 			return err
 		}
 	}
+	if d.cfg.ReseedServer.Enabled {
+		if err := d.startReseedServer(dir); err != nil {
+			return err
+		}
+	}
 	if d.cfg.HTTPProxy.Enabled {
 		if err := d.startProxy(ctx); err != nil {
 			return err
