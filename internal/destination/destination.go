@@ -26,6 +26,7 @@
 package destination
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,6 @@ import (
 	"allium/internal/garlic"
 	"allium/internal/host"
 	"allium/internal/netdb"
-	"allium/internal/random"
 	"allium/internal/router"
 	"allium/internal/tunnel/pool"
 	"allium/internal/x25519"
@@ -148,8 +148,7 @@ func Open(r *host.Round, rt *router.Router, cfg Config, keys *data.PrivateKeys, 
 		openings: sync.Pool{New: func() any { return new(garlic.Opened) }},
 	}
 	d.sessions = garlic.New(garlic.Config{}, d.key)
-	var order [32]byte
-	random.Fill(order[:])
+	order := orderKey(keys)
 	d.context = rt.OpenContext(r, router.ContextConfig{
 		Name:    cfg.Name,
 		Tunnels: cfg.Tunnels,
@@ -161,6 +160,12 @@ func Open(r *host.Round, rt *router.Router, cfg Config, keys *data.PrivateKeys, 
 	d.leasesChanged(r)
 	d.keep(r)
 	return d
+}
+
+// orderKey is the secret that orders the hops of the Destination's tunnels: the
+// same after each restart, as whoever stands next to us is to stay there.
+func orderKey(keys *data.PrivateKeys) [32]byte {
+	return sha256.Sum256(append([]byte("order of hops"), keys.Append(nil)...))
 }
 
 // Hash names the Destination.

@@ -1,9 +1,13 @@
 package router
 
 import (
+	"fmt"
 	"time"
 
+	"allium/internal/data"
 	"allium/internal/host"
+	"allium/internal/store"
+	"allium/internal/tunnel/pool"
 )
 
 const (
@@ -14,6 +18,22 @@ const (
 	// begun here.
 	maxAcquainting = 12
 )
+
+// choice makes what chooses the routers we build tunnels through.
+func (rt *Router) choice(s store.Store) error {
+	bucket, err := s.Bucket("firsthops")
+	if err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	cfg := pool.PathConfig{AnySubnet: rt.cfg.Private}
+	if v, ok := data.ParseVersion(rt.cfg.MinVersion); ok {
+		cfg.MinVersion = v
+	}
+	if rt.selector, err = pool.NewSelector(cfg, rt.hash, rt.db, rt.profiles, rt.transport, bucket); err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	return nil
+}
 
 // acquaint opens sessions with routers of which only a RouterInfo is known: so
 // many dead ones, and so many that were made up, that none gets into a tunnel

@@ -133,6 +133,10 @@ func New(cfg Config, h host.Host, s store.Store, log *slog.Logger, changed func(
 	if err := rt.connections(); err != nil {
 		return nil, err
 	}
+	if err := rt.choice(s); err != nil {
+		h.Do(rt.transport.Close)
+		return nil, err
+	}
 	rt.tunnels()
 	h.Do(rt.start)
 	return rt, nil
@@ -191,13 +195,8 @@ func (rt *Router) tunnels() {
 	rt.table = tunnel.NewTable(maxTunnels)
 	replays := tunnel.NewReplays(tunnelMessages)
 	memory := tunnel.NewReassembly(fragmentMemory)
-	path := pool.PathConfig{AnySubnet: rt.cfg.Private}
-	if v, ok := data.ParseVersion(rt.cfg.MinVersion); ok {
-		path.MinVersion = v
-	}
 	profiles := fair{rt.profiles, rt.transport}
 	rt.builder = pool.NewBuilder(rt.h, rt.hash, rt.table, replays, memory, rt.Send, rt.meet, profiles)
-	rt.selector = pool.NewSelector(path, rt.hash, rt.db, profiles, rt.transport)
 	rt.transit = transit.New(rt.cfg.transit(), rt.h, rt.hash, &rt.id.Encryption, rt.table, replays, memory, rt.Send, rt.limiter, rt.transport.Subnet, rt.local)
 	oldest := cmp.Or(rt.cfg.MinVersion, anyVersion)
 	rt.queries = query.New(query.Config{MinVersion: oldest}, rt.h, rt.hash, rt.db, profiles, rt.Send)

@@ -55,4 +55,7 @@ func (rt *Router) flush() {
 	if err := rt.profiles.Flush(); err != nil {
 		rt.log.Warn("profiles not written", "err", err)
 	}
+	if err := rt.selector.Flush(rt.h.Now()); err != nil {
+		rt.log.Warn("first hops not written", "err", err)
+	}
 }

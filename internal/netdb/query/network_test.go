@@ -144,7 +144,9 @@ func (n *network) addWhere(i int, ff bool, suits func(data.Hash) bool) *node {
 	x.published = netdb.NewLeaseSets(netdb.LeaseSetsConfig{}, x.hash)
 	x.table = tunnel.NewTable(1000)
 	x.builder = pool.NewBuilder(x.h, x.hash, x.table, tunnel.NewReplays(1000), tunnel.NewReassembly(1<<20), x.send, nil, x.profiles)
-	x.selector = pool.NewSelector(pool.PathConfig{}, x.hash, x.db, x.profiles, everywhere{})
+	if x.selector, err = pool.NewSelector(pool.PathConfig{}, x.hash, x.db, x.profiles, everywhere{}, bucket("firsthops")); err != nil {
+		n.t.Fatal(err)
+	}
 	x.queries = query.New(n.cfg, x.h, x.hash, x.db, x.profiles, x.send)
 	x.floodfill = floodfill.New(floodfill.Config{}, x.h, x.hash, x.db, x.published, x.send,
 		func(time.Time) *data.RouterInfo { return x.info }, func() bool { return ff })

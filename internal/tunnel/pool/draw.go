@@ -17,6 +17,8 @@ type drawing struct {
 	// anywhere takes only routers that may stand at both ends.
 	anywhere bool
 
+	// kept are routers that do not stand anywhere but next to us.
+	kept []data.Hash
 	path []*candidate
 	// put is those that were drawn and put off, by the class they are
 	// considered in after its other members.
@@ -25,7 +27,13 @@ type drawing struct {
 
 // draw chooses up to as many routers as wished, that nearest to us first.
 func (d *drawing) draw() []*candidate {
-	if d.wish.Explore && random.IntN(d.field.caution()) == 0 {
+	curious := d.wish.Explore && random.IntN(d.field.caution()) == 0
+	if first := d.s.first(d.now, d.field, d.wish); first != nil && !(curious && d.wish.Length == 1) {
+		d.path = append(d.path, first)
+	}
+	fixed := len(d.path)
+	d.kept = d.s.reserved(d.wish.First)
+	if curious {
 		d.newcomer()
 	}
 	if d.wish.Explore {
@@ -37,10 +45,10 @@ func (d *drawing) draw() []*candidate {
 	for of := proven; of < classes && len(d.path) < d.wish.Length; of++ {
 		d.take(of, slices.Concat(d.field.byClass[of], d.put[of]))
 	}
-	if d.wish.Key != nil {
-		order(d.path, d.wish.Key)
+	if rest := d.path[fixed:]; d.wish.Key != nil {
+		order(rest, d.wish.Key)
 	} else {
-		random.Shuffle(len(d.path), func(i, j int) { d.path[i], d.path[j] = d.path[j], d.path[i] })
+		random.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	}
 	return d.path
 }
@@ -59,7 +67,7 @@ func (f *field) caution() int { return min(max(len(f.known)/10, leastCaution), m
 // to show it again.
 func (d *drawing) newcomer() {
 	length := d.wish.Length
-	d.wish.Length = 1
+	d.wish.Length = len(d.path) + 1
 	d.take(met, slices.Concat(d.field.byClass[met], d.field.byClass[proven]))
 	d.take(strange, slices.Clone(d.field.byClass[strange]))
 	d.wish.Length = length
@@ -75,10 +83,10 @@ func (d *drawing) take(of class, left []*candidate) {
 		left[i], left = left[last], left[:last]
 		switch {
 		case d.s.profiles.Banned(d.now, c.hop.Hash):
-		case d.anywhere && !(c.near && (c.v4 || !d.field.v4)):
+		case d.anywhere && !d.field.anywhere(c):
 		case of < resting && !d.s.profiles.Usable(d.now, c.hop.Hash):
 			d.put[resting] = append(d.put[resting], c)
-		case of < full && d.wish.Load.full(c.hop.Hash):
+		case of < full && (slices.Contains(d.kept, c.hop.Hash) || d.wish.Load.full(c.hop.Hash)):
 			d.put[full] = append(d.put[full], c)
 		case of < spared && c.caps.Congestion >= data.MediumCongestion && random.IntN(2) == 0:
 			d.put[spared] = append(d.put[spared], c)

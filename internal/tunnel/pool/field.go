@@ -63,7 +63,20 @@ type field struct {
 	// known are the proven ones of all classes.
 	known []*candidate
 	v4    bool // some can be dialled by IPv4
+	index map[data.Hash]int
 }
+
+// find gives the candidate of that name, nil if there is none.
+func (f *field) find(h data.Hash) *candidate {
+	if i, ok := f.index[h]; ok {
+		return &f.all[i]
+	}
+	return nil
+}
+
+// anywhere tells a router that may stand at both ends of a tunnel: we can dial
+// it, and it has the kind of address that almost all others have.
+func (f *field) anywhere(c *candidate) bool { return c.near && (c.v4 || !f.v4) }
 
 // look gives the candidates as of a second ago at most.
 func (s *Selector) look(now time.Time) *field {
@@ -84,13 +97,12 @@ func (s *Selector) look(now time.Time) *field {
 	s.classedAt = now
 	s.mu.Unlock()
 
-	var all []candidate
 	if scan {
-		all = s.scan(f)
+		f = s.scan(f)
 	} else {
-		all = slices.Clone(f.all)
+		f = &field{all: slices.Clone(f.all), index: f.index}
 	}
-	f = s.class(now, all)
+	s.class(now, f)
 	s.mu.Lock()
 	s.field = f
 	s.mu.Unlock()
@@ -144,7 +156,7 @@ func stale(now, at time.Time, every time.Duration) bool {
 }
 
 // scan goes through the netDb. What RouterInfos said is known from before.
-func (s *Selector) scan(last *field) []candidate {
+func (s *Selector) scan(last *field) *field {
 	before := make(map[*data.RouterInfo]*candidate)
 	if last != nil {
 		for i := range last.all {
@@ -152,28 +164,28 @@ func (s *Selector) scan(last *field) []candidate {
 		}
 	}
 	infos := s.known.Select(s.admits)
-	all := make([]candidate, len(infos))
+	f := &field{all: make([]candidate, len(infos)), index: make(map[data.Hash]int, len(infos))}
 	for i, ri := range infos {
 		if c := before[ri]; c != nil {
-			all[i] = *c
+			f.all[i] = *c
 		} else {
-			all[i] = newCandidate(ri)
+			f.all[i] = newCandidate(ri)
 		}
-		c := &all[i]
+		c := &f.all[i]
+		f.index[c.hop.Hash] = i
 		c.near, c.remote = s.neighbours.Dialable(ri), netip.Prefix{}
 		if at, ok := s.neighbours.Remote(c.hop.Hash); ok {
 			c.remote = subnetOf(at)
 		}
 	}
-	return all
+	return f
 }
 
 // class puts candidates in their classes.
-func (s *Selector) class(now time.Time, all []candidate) *field {
-	f := &field{all: all}
+func (s *Selector) class(now time.Time, f *field) {
 	var sound, acquainted []*candidate
-	for i := range all {
-		c := &all[i]
+	for i := range f.all {
+		c := &f.all[i]
 		c.profile = s.profiles.Standing(now, c.hop.Hash)
 		f.v4 = f.v4 || c.v4
 		if c.profile.Proven {
@@ -198,11 +210,10 @@ func (s *Selector) class(now time.Time, all []candidate) *field {
 		// Only a few would be in all tunnels.
 		f.add(fast, sound...)
 		f.add(fast, acquainted...)
-		return f
+		return
 	}
 	f.add(met, acquainted...)
 	f.rate(sound)
-	return f
 }
 
 func (f *field) add(of class, all ...*candidate) { f.byClass[of] = append(f.byClass[of], all...) }

@@ -49,15 +49,16 @@ func (s *society) carry(h data.Hash, tunnels int, took time.Duration) {
 }
 
 func (s *society) selector() *pool.Selector {
-	return pool.NewSelector(pool.PathConfig{}, self, &s.db, s.profiles, everywhere{})
+	return newSelector(s.t, pool.PathConfig{}, self, &s.db, s.profiles, everywhere{})
 }
 
-// paths counts how often each router is a hop of so many tunnels, and hands
-// out the hops of each.
+// paths counts how often each router is a hop of so many tunnels, each of
+// another context, and hands out the hops of each.
 func (s *society) paths(n int, w pool.Wish, each func(hops []build.Hop)) map[data.Hash]int {
 	s.t.Helper()
 	selector, times := s.selector(), make(map[data.Hash]int)
-	for range n {
+	for i := range n {
+		w.First = data.HashOf([]byte{byte(i >> 8), byte(i)})
 		hops, err := selector.Hops(now, w)
 		if err != nil {
 			s.t.Fatal(err)
@@ -238,7 +239,7 @@ func TestWhereASessionComesFromCounts(t *testing.T) {
 	w := pool.Wish{Direction: build.Outbound, Least: 2, Length: 2}
 	for remote, fits := range map[string]bool{"51.7.1.1": true, "50.1.9.9": false} { // the second is where the other one is
 		at[peers[0]] = netip.MustParseAddr(remote)
-		selector := pool.NewSelector(pool.PathConfig{}, self, &s.db, s.profiles, busyNeighbours{at: at})
+		selector := newSelector(t, pool.PathConfig{}, self, &s.db, s.profiles, busyNeighbours{at: at})
 		if _, err := selector.Hops(now, w); (err == nil) != fits {
 			t.Errorf("with a session from %s: %v", remote, err)
 		}
@@ -253,7 +254,7 @@ func TestOneKeyIsOneOperator(t *testing.T) {
 		for _, host := range hosts {
 			db.routers = append(db.routers, newPeer(t, host).ri)
 		}
-		selector := pool.NewSelector(pool.PathConfig{AnySubnet: true}, self, db, newProfiles(t), everywhere{})
+		selector := newSelector(t, pool.PathConfig{AnySubnet: true}, self, db, newProfiles(t), everywhere{})
 		_, err := selector.Hops(now, pool.Wish{Direction: build.Outbound, Least: 2, Length: 2})
 		if (err == nil) != (name == "none") {
 			t.Errorf("same %s: %v", name, err)
@@ -276,7 +277,7 @@ func TestEndsOfTunnelsSuitTheirPlaces(t *testing.T) {
 		distant[p.hash] = i%5 == 1
 		six[p.hash] = i%3 == 0
 	}
-	selector := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t), busyNeighbours{distant: distant})
+	selector := newSelector(t, pool.PathConfig{}, self, db, newProfiles(t), busyNeighbours{distant: distant})
 	for i := range 400 {
 		hops, err := selector.Hops(now, pool.Wish{Direction: build.Direction(i % 2), Least: 3, Length: 3, Key: &[32]byte{}})
 		if err != nil {

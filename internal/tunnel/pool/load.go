@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"time"
 
 	"allium/internal/data"
@@ -30,6 +31,16 @@ type load struct {
 // full tells that a router is in as many of our tunnels as it may be.
 func (l *load) full(h data.Hash) bool {
 	return l != nil && (l.side[h] >= l.sideMost || l.all[h] >= l.allMost)
+}
+
+// compare tells which of two routers is in fewer tunnels of the pool and the
+// direction wished for, and then in fewer of all.
+func (l *load) compare(a, b *candidate) int {
+	if l == nil {
+		return 0
+	}
+	x, y := a.hop.Hash, b.hop.Hash
+	return cmp.Or(cmp.Compare(l.side[x], l.side[y]), cmp.Compare(l.all[x], l.all[y]))
 }
 
 // load is that of all pools and of one direction of p, when n routers may be

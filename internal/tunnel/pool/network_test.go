@@ -60,7 +60,7 @@ func newNetwork(t testing.TB, h host.Host, n int) *network {
 		net.byHash[p.hash] = p
 	}
 	net.builder = pool.NewBuilder(h, net.self, net.table, tunnel.NewReplays(1<<12), tunnel.NewReassembly(1<<20), net.send, nil, profiles)
-	net.selector = pool.NewSelector(pool.PathConfig{}, net.self, net, profiles, net)
+	net.selector = newSelector(t, pool.PathConfig{}, net.self, net, profiles, net)
 	return net
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/store"
 	"allium/internal/tunnel/build"
 )
 
@@ -48,15 +49,28 @@ type Selector struct {
 	known      RouterInfos
 	profiles   Profiles
 	neighbours Neighbours
+	bucket     store.Bucket // of the first hops
+	// writing lets one Flush follow another. Nothing else waits for it.
+	writing sync.Mutex
 
 	mu                   sync.Mutex
 	field                *field
 	scannedAt, classedAt time.Time
+	firsts               map[data.Hash]*firstHops
+	dirty                map[data.Hash]struct{} // of the firsts
 }
 
-// NewSelector makes a Selector for the router self.
-func NewSelector(cfg PathConfig, self data.Hash, known RouterInfos, profiles Profiles, neighbours Neighbours) *Selector {
-	return &Selector{cfg: cfg, self: self, known: known, profiles: profiles, neighbours: neighbours}
+// NewSelector makes a Selector for the router self. The bucket keeps who
+// stands next to us. Errors are those of the bucket.
+func NewSelector(cfg PathConfig, self data.Hash, known RouterInfos, profiles Profiles, neighbours Neighbours, bucket store.Bucket) (*Selector, error) {
+	s := &Selector{
+		cfg: cfg, self: self, known: known, profiles: profiles, neighbours: neighbours, bucket: bucket,
+		firsts: make(map[data.Hash]*firstHops), dirty: make(map[data.Hash]struct{}),
+	}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // wish is the tunnel that hops are to be chosen for.
@@ -66,6 +80,8 @@ type wish struct {
 	Least, Length int
 	// Key orders the hops; nil for a random order.
 	Key *[32]byte
+	// First names the context, for the routers that stand next to us.
+	First data.Hash
 	// Explore is for a tunnel of the router itself, in which a newcomer may
 	// show what it is good for.
 	Explore bool

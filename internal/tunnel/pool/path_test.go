@@ -63,6 +63,16 @@ func newProfiles(t testing.TB) *profile.Profiles {
 	return p
 }
 
+// newSelector makes a Selector that has forgotten all it knew.
+func newSelector(t testing.TB, cfg pool.PathConfig, self data.Hash, known pool.RouterInfos, profiles pool.Profiles, neighbours pool.Neighbours) *pool.Selector {
+	t.Helper()
+	s, err := pool.NewSelector(cfg, self, known, profiles, neighbours, bucket(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // crowd makes routers of all kinds, some good and some that no tunnel may
 // have.
 func crowd(t testing.TB) (all []peer, kinds map[data.Hash]kind) {
@@ -131,7 +141,7 @@ func TestPathsKeepTheRules(t *testing.T) {
 			}
 		}
 		cfg := pool.PathConfig{MinVersion: version, AnySubnet: rapid.Bool().Draw(t, "anySubnet")}
-		s := pool.NewSelector(cfg, us, db, profiles, everywhere{})
+		s := newSelector(tb, cfg, us, db, profiles, everywhere{})
 		length := rapid.IntRange(1, 7).Draw(t, "length")
 		least := rapid.IntRange(1, length).Draw(t, "least")
 		direction := rapid.SampledFrom([]build.Direction{build.Inbound, build.Outbound}).Draw(t, "direction")
@@ -199,7 +209,7 @@ func TestOrderOfHopsIsTheContexts(t *testing.T) {
 	for i := range 12 {
 		db.routers = append(db.routers, newPeer(t, fmt.Sprintf("81.%d.1.1", i)).ri)
 	}
-	s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
+	s := newSelector(t, pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
 	type pair struct{ a, b data.Hash }
 	orders := make(map[byte]map[pair]bool)
 	for _, context := range []byte{1, 2} {
@@ -255,7 +265,7 @@ func TestReluctanceHasAnOrder(t *testing.T) {
 		t.Fatal("it does not rest")
 	}
 	db.routers = append(db.routers, db.routers...) // nobody comes twice
-	s := pool.NewSelector(pool.PathConfig{}, self, db, profiles, everywhere{})
+	s := newSelector(t, pool.PathConfig{}, self, db, profiles, everywhere{})
 	want := []data.Hash{byCaps["XR"], byCaps["LR"], byCaps["XRE"], byCaps["XfR"]}
 	for n := 1; n <= 4; n++ {
 		hops, err := s.Hops(now, pool.Wish{Direction: build.Outbound, Least: n, Length: n})
@@ -279,7 +289,7 @@ func TestOnlyChosenPeers(t *testing.T) {
 		db.routers = append(db.routers, newPeer(t, fmt.Sprintf("81.%d.1.1", i)).ri)
 	}
 	only := []data.Hash{db.routers[2].Hash(), db.routers[5].Hash()}
-	s := pool.NewSelector(pool.PathConfig{Peers: only}, self, db, newProfiles(t), everywhere{})
+	s := newSelector(t, pool.PathConfig{Peers: only}, self, db, newProfiles(t), everywhere{})
 	hops, err := s.Hops(now, pool.Wish{Direction: build.Outbound, Least: 1, Length: 3})
 	if err != nil || len(hops) != 2 || !slices.Contains(only, hops[0].Hash) || !slices.Contains(only, hops[1].Hash) {
 		t.Errorf("%d hops, %v", len(hops), err)
@@ -294,7 +304,7 @@ func TestCandidatesAreKeptForSeconds(t *testing.T) {
 		for range c.routers {
 			db.routers = append(db.routers, p.ri)
 		}
-		s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
+		s := newSelector(t, pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
 		for i := range 200 {
 			if _, err := s.Hops(now.Add(time.Duration(i)*100*time.Millisecond), pool.Wish{Direction: build.Outbound, Least: 1, Length: 1}); err != nil {
 				t.Fatal(err)
@@ -311,7 +321,7 @@ func BenchmarkHopsOf5000(b *testing.B) {
 	for i := range 5000 {
 		db.routers = append(db.routers, newPeer(b, fmt.Sprintf("%d.%d.1.1", 50+i/200, i%200)).ri)
 	}
-	s := pool.NewSelector(pool.PathConfig{}, self, db, newProfiles(b), everywhere{})
+	s := newSelector(b, pool.PathConfig{}, self, db, newProfiles(b), everywhere{})
 	for name, every := range map[string]time.Duration{"kept": 0, "looked up": time.Minute} {
 		b.Run(name, func(b *testing.B) {
 			at := now

@@ -22,6 +22,7 @@
 package pool
 
 import (
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -48,7 +49,9 @@ type Context struct {
 	// publishes its leases anew. It may be nil.
 	Changed func(r *host.Round)
 	// Key orders the hops of each tunnel, so that a router keeps its place in
-	// all tunnels of the context. Nil for a random order.
+	// all tunnels of the context, and those next to us are the same as in the
+	// last context with the key. Nil for a random order, and the first hops of
+	// the router itself.
 	Key *[32]byte
 }
 
@@ -61,8 +64,9 @@ type Pool struct {
 	b        *Builder
 	ctx      Context
 	selector *Selector
-	fallback *Pool    // whose tunnels help to build the first ones; nil for the router's own
-	zero     *zeroHop // nil for a pool that never does without hops
+	first    data.Hash // names the context to the selector
+	fallback *Pool     // whose tunnels help to build the first ones; nil for the router's own
+	zero     *zeroHop  // nil for a pool that never does without hops
 
 	unwanted, unsent atomic.Uint64
 
@@ -80,6 +84,10 @@ type Pool struct {
 // own pool, nil for that pool itself.
 func (b *Builder) Open(r *host.Round, cfg Config, ctx Context, selector *Selector, fallback *Pool) *Pool {
 	p := &Pool{cfg: cfg, b: b, ctx: ctx, selector: selector, fallback: fallback}
+	if ctx.Key != nil {
+		// What the store shows must not be the key.
+		p.first = sha256.Sum256(append([]byte("first hops"), ctx.Key[:]...))
+	}
 	p.tests.pending = make(map[uint32]*probe)
 	if cfg.Inbound.Length > 0 {
 		p.in.want = cfg.Inbound.Quantity

@@ -460,7 +460,7 @@ func TestAnswersThroughTheTunnelOfAnotherPoolAreNone(t *testing.T) {
 	net.all(func(p *hop) { p.delay = 5 * time.Second })
 	// The only router the next pool may ask is one that answers elsewhere.
 	spy := net.hops[7]
-	selector := pool.NewSelector(pool.PathConfig{Peers: []data.Hash{spy.hash}}, net.self, net, net.profiles, net)
+	selector := newSelector(t, pool.PathConfig{Peers: []data.Hash{spy.hash}}, net.self, net, net.profiles, net)
 	client := &member{net: net, replies: own.replies, got: make(map[uint32]bool)}
 	ctx := pool.Context{Name: "client", Replies: own.replies, Deliver: client.deliver}
 	var stolen []i2np.Message

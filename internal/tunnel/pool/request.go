@@ -33,7 +33,8 @@ func (b *Builder) request(r *host.Round, p *Pool, d build.Direction) {
 		least = 1 // a short tunnel of the router's own is better than none
 	}
 	hops, err := p.selector.hops(r.Now, wish{
-		Direction: d, Least: least, Length: length, Key: p.ctx.Key, Explore: p.fallback == nil,
+		Direction: d, Least: least, Length: length, Key: p.ctx.Key,
+		First: p.first, Explore: p.fallback == nil,
 		Load: b.load(r.Now, p, d, p.selector.size()),
 	})
 	if err != nil {
