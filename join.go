@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"allium/internal/reseed"
 )
 
 // Joining is how far the router has come on its way into the network.
@@ -69,6 +71,9 @@ func reseeds(s *Status, now time.Time) string {
 	if wait := r.Next.Sub(now); !r.Next.IsZero() && wait > 0 {
 		parts = append(parts, "next try in "+roughly(wait))
 	}
+	if !s.Clock.Known && slices.Contains(reasons, string(reseed.Certificate)) {
+		parts = append(parts, "is this computer's clock right?")
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -98,9 +103,9 @@ func (r *Reseed) failed() (n int, reasons []string) {
 func withoutPeers(s *Status) bool { return s.Peers.Sessions == 0 }
 
 func connects(s *Status, _ time.Time) string {
-	known := fmt.Sprintf("%d routers known", s.Known.Routers)
+	known := routers(s.Known.Routers) + " known"
 	if s.Reseed.Kept > 0 && s.Reseed.Done.IsZero() {
-		known = fmt.Sprintf("%d routers known from last time, no reseed needed", s.Reseed.Kept)
+		known = routers(s.Reseed.Kept) + " known from last time, no reseed needed"
 	}
 	return fmt.Sprintf("%s; connecting: none is connected, %d being dialled, %d could not be reached", known, s.Peers.Dialling, s.Peers.Failed)
 }
@@ -108,7 +113,7 @@ func connects(s *Status, _ time.Time) string {
 func withoutTunnels(s *Status) bool { return !s.Ready }
 
 func builds(s *Status, _ time.Time) string {
-	why := fmt.Sprintf("%d of %d routers connected; building exploratory tunnels", s.Peers.Sessions, s.Known.Routers)
+	why := fmt.Sprintf("%d of %s connected; building exploratory tunnels", s.Peers.Sessions, routers(s.Known.Routers))
 	for _, p := range s.Pools {
 		if p.Name != "exploratory" {
 			continue
@@ -138,7 +143,15 @@ func commonest(counts ...map[string]int) string {
 func always(*Status) bool { return true }
 
 func goesWell(s *Status, _ time.Time) string {
-	return fmt.Sprintf("%d routers connected, tunnels both ways", s.Peers.Sessions)
+	return routers(s.Peers.Sessions) + " connected, tunnels both ways"
+}
+
+// routers counts them in words.
+func routers(n int) string {
+	if n == 1 {
+		return "1 router"
+	}
+	return fmt.Sprintf("%d routers", n)
 }
 
 // roughly is a duration for people: no fractions of a second.

@@ -43,6 +43,8 @@ func TestTheStepIsToldWithItsReason(t *testing.T) {
 			State: "waiting", Need: "only 7 routers known", Next: now.Add(20 * time.Second),
 			Sources: []allium.ReseedSource{source("certificate"), source(""), source("timeout"), source("certificate")},
 		}}, "reseed", "only 7 routers known: asking reseed servers, 3 of 4 failed (certificate, timeout), next try in 20 s"},
+		{allium.Status{Clock: allium.Clock{Reason: "nobody answers"}, Reseed: allium.Reseed{State: "asking", Need: "no routers known", Sources: []allium.ReseedSource{source("certificate"), source("")}}},
+			"reseed", "no routers known: asking reseed servers, 1 of 2 failed (certificate), is this computer's clock right?"},
 		{allium.Status{Clock: known, Reseed: allium.Reseed{State: "waiting", Need: "no routers known", Next: now.Add(4 * time.Minute), Sources: []allium.ReseedSource{source("timeout")}}},
 			"reseed", "no routers known: asking https://a.test/, 1 of 1 failed (timeout), next try in 4 min"},
 		{allium.Status{Clock: known, Known: allium.Known{Routers: 37}, Reseed: allium.Reseed{State: "idle", Kept: 37}, Peers: allium.Peers{Dialling: 4, Failed: 2}},

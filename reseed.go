@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +39,36 @@ func (r *Router) newReseeder() (*reseed.Reseeder, error) {
 func (r *Router) findRouters() {
 	select {
 	case <-r.clock.Settled():
-		r.reseeder.Run(r.background)
 	case <-r.background.Done():
+		return
+	}
+	if r.reseeder.Status().State == reseed.Off {
+		return
+	}
+	r.tasks.Go(r.watchNetwork)
+	r.reseeder.Run(r.background)
+}
+
+// networkEvery is how often it is seen whether the network may be back.
+const networkEvery = 3 * time.Second
+
+// watchNetwork has reseed servers asked at once when this machine has other
+// addresses than before.
+func (r *Router) watchNetwork() {
+	tick := time.NewTicker(networkEvery)
+	defer tick.Stop()
+	before := r.host.Addrs()
+	for {
+		select {
+		case <-tick.C:
+		case <-r.background.Done():
+			return
+		}
+		now := r.host.Addrs()
+		if len(now) > 0 && !slices.Equal(now, before) {
+			r.reseeder.Poke()
+		}
+		before = now
 	}
 }
 

@@ -22,8 +22,8 @@ const (
 // Criteria say whom to pass on.
 type Criteria struct {
 	NetID uint8
-	// Private is a network of one's own, where any address will do and
-	// subnets mean nothing.
+	// Private is a network of one's own, where any version and address will do
+	// and subnets mean nothing.
 	Private bool
 	Now     time.Time
 }
@@ -63,7 +63,7 @@ func (c Criteria) good(ri *data.RouterInfo) bool {
 	version, _ := ri.Version()
 	id, _ := ri.NetID()
 	age := c.Now.Sub(ri.Published())
-	if id != int(c.NetID) || version < data.VersionPeer || age > current || age < -data.RouterInfoMaxFuture {
+	if id != int(c.NetID) || !c.Private && version < data.VersionPeer || age > current || age < -data.RouterInfoMaxFuture {
 		return false
 	}
 	if ri.Hidden() || ri.Unreachable() || ri.Congestion() >= data.HighCongestion || len(ri.Bytes()) > su3.MaxEntry {

@@ -64,7 +64,7 @@ func TestOnlyRoutersOfUseArePassedOn(t *testing.T) {
 		{"half a day old", said{"2", "0.9.67", "LR", "80.1.2.3"}, 13 * time.Hour, false, false},
 		{"from the future", said{"2", "0.9.67", "LR", "80.1.2.3"}, -time.Hour, false, false},
 		{"other network", said{"3", "0.9.67", "LR", "80.1.2.3"}, time.Hour, false, false},
-		{"old version", said{"2", "0.9.58", "LR", "80.1.2.3"}, time.Hour, false, false},
+		{"old version", said{"2", "0.9.58", "LR", "80.1.2.3"}, time.Hour, false, true},
 		{"unreachable", said{"2", "0.9.67", "LU", "80.1.2.3"}, time.Hour, false, false},
 		{"not known to be reachable", said{"2", "0.9.67", "L", "80.1.2.3"}, time.Hour, false, true},
 		{"hidden", said{"2", "0.9.67", "LRH", "80.1.2.3"}, time.Hour, false, false},

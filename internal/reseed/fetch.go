@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -38,7 +39,7 @@ type client struct {
 // one, and trusts roots, nil for the system's.
 func newClient(dial Dial, proxy *url.URL, roots *x509.CertPool, now func() time.Time) *client {
 	t := &http.Transport{
-		DialContext:            dial,
+		DialContext:            bounded(dial),
 		TLSClientConfig:        &tls.Config{RootCAs: roots, Time: now, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    answerWithin,
 		ResponseHeaderTimeout:  answerWithin,
@@ -60,6 +61,24 @@ func newClient(dial Dial, proxy *url.URL, roots *x509.CertPool, now func() time.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
+
+// bounded bounds how long connecting may take, and marks its failures.
+func bounded(dial Dial) Dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, &unconnected{err}
+		}
+		return c, nil
+	}
+}
+
+// unconnected is a failure to connect to anybody.
+type unconnected struct{ error }
+
+func (u *unconnected) Unwrap() error { return u.error }
 
 // get fetches the file at an https URL.
 func (c *client) get(ctx context.Context, from string) ([]byte, error) {

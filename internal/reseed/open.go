@@ -19,7 +19,7 @@ const (
 	// maxRouters is how many routers are taken from one bundle of the net, so
 	// that no signer makes up most of what a new router knows. Servers send
 	// some 77.
-	maxRouters = 100
+	maxRouters = 80
 )
 
 // ask takes the routers from a source. It tells who signed them, "" for

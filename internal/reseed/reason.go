@@ -139,6 +139,12 @@ func isCertificate(err error) bool {
 	return verification || authority || name || invalid
 }
 
-// offline tells reasons that are likely to lie with this machine's own
-// connection: nobody was bothered.
-func (r Reason) offline() bool { return r == NoName || r == Unreachable }
+// isOffline tells failures that are likely to lie with this machine's own
+// connection: nobody was reached, and nobody bothered.
+func isOffline(err error) bool {
+	if _, ok := errors.AsType[*unconnected](err); !ok {
+		return false
+	}
+	why := reasonOf(err)
+	return why == NoName || why == Unreachable || why == Timeout
+}

@@ -66,11 +66,11 @@ func (r *Reseeder) need(k Knowledge, alonefor time.Duration) string {
 	case k.Routers == 0:
 		return "no routers known"
 	case k.Routers < r.cfg.Threshold:
-		return fmt.Sprintf("only %d routers known", k.Routers)
+		return fmt.Sprintf("of %d routers wanted only %d known", r.cfg.Threshold, k.Routers)
 	case silence > away:
 		return fmt.Sprintf("nothing heard for %d days", int(silence.Hours()/24))
 	case alonefor >= alone:
-		return fmt.Sprintf("none of %d routers answers", k.Routers)
+		return fmt.Sprintf("none of the %d known routers answers", k.Routers)
 	}
 	return ""
 }
@@ -80,6 +80,10 @@ func (r *Reseeder) need(k Knowledge, alonefor time.Duration) string {
 func (r *Reseeder) search(ctx context.Context, need string) bool {
 	r.set(func(s *Status) { s.State, s.Need, s.Signers, s.Passes, s.Next = Asking, need, 0, 0, time.Time{} })
 	r.w.Log.Info("reseeding", "why", need)
+	select {
+	case <-r.poke: // of long ago
+	default:
+	}
 	s, pause, extra := r.newSearch(), time.Duration(0), 0
 	for {
 		offline := s.pass(ctx)

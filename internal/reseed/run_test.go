@@ -108,14 +108,22 @@ func TestTwoServersOfOneSignerAreNotIndependent(t *testing.T) {
 }
 
 // TestOneSignerGivesABoundedShare is the case of a signer who would fill a
-// new router's netDb alone.
+// new router's netDb alone. Three are asked at a time, so two others deliver
+// with him.
 func TestOneSignerGivesABoundedShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		defer w.close()
-		w.good(t, "a.test", "one", 0, 900)
-		if r := w.reseeder(t); !r.Once(t.Context(), nil) || w.router.len() != 100 {
-			t.Errorf("%d routers of one signer", w.router.len())
+		w.good(t, "evil.test", "one", 0, 900)
+		w.good(t, "a.test", "two", 1000, 77)
+		w.files.Signers = append(w.files.Signers, signerFile(t, "three", time.Hour*24*365))
+		w.good(t, "b.test", "three", 2000, 77)
+		r := w.reseeder(t)
+		if !r.Once(t.Context(), nil) {
+			t.Errorf("%+v", r.Status())
+		}
+		if evil := r.Status().Sources[0].Routers; w.router.len() != evil+154 || 10*evil > 4*w.router.len() {
+			t.Errorf("%d of %d routers are of one signer", evil, w.router.len())
 		}
 	})
 }
@@ -145,16 +153,20 @@ func TestOfflineItIsTriedOftenAndAtOnceWhenTheNetworkIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		defer w.close()
-		w.files.URLs = []string{"https://offline.test/", "https://nowhere.test/"}
-		r := w.run(t)
-		time.Sleep(time.Hour)
-		if n := w.asked("offline"); n < 3600/19-3 {
-			t.Errorf("asked %d times in an hour", n)
+		for _, urls := range [][]string{{"https://offline.test/", "https://nowhere.test/"}, {"https://dead.test/"}} {
+			w.files.URLs = urls
+			before := w.asked("")
+			r := w.run(t)
+			time.Sleep(time.Hour)
+			// Connecting is given up after 20 s, the pause is 19 s at most.
+			if n := (w.asked("") - before) / len(urls); n < 3600/40 {
+				t.Errorf("%q asked %d times in an hour", urls, n)
+			}
+			r.stop()
 		}
-		r.stop()
 
 		w.files.URLs = []string{"https://refuses.test/"}
-		r = w.run(t)
+		r := w.run(t)
 		time.Sleep(3 * time.Hour)
 		n := w.asked("refuses")
 		r.Poke()
@@ -175,7 +187,7 @@ func TestRoutersAreAskedForWhenNeeded(t *testing.T) {
 		need  string
 	}{
 		{"none", reseed.Knowledge{}, 0, true, "no routers known"},
-		{"few", reseed.Knowledge{Routers: 49, Peers: 3}, time.Minute, true, "only 49 routers known"},
+		{"few", reseed.Knowledge{Routers: 49, Peers: 3}, time.Minute, true, "of 50 routers wanted only 49 known"},
 		{"enough", reseed.Knowledge{Routers: 50, Peers: 3}, time.Minute, false, ""},
 		{"enough old ones that answer", reseed.Knowledge{Routers: 50, Peers: 3}, 48 * time.Hour, false, ""},
 		{"away for two months", reseed.Knowledge{Routers: 500}, 61 * 24 * time.Hour, true, "nothing heard for 61 days"},

@@ -153,5 +153,5 @@ func (s *search) note(ctx context.Context, a answer) (offline bool) {
 	if s.told != nil {
 		s.told(now)
 	}
-	return a.err != nil && why.offline()
+	return isOffline(a.err)
 }

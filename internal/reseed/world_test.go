@@ -247,6 +247,9 @@ func (w *world) dial(ctx context.Context, _, address string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	case host == "offline.test":
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}
+	case host == "dead.test":
+		<-ctx.Done() // nobody answers
+		return nil, &net.OpError{Op: "dial", Err: ctx.Err()}
 	case f == nil:
 		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
 	}
