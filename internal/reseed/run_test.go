@@ -107,6 +107,35 @@ func TestTwoServersOfOneSignerAreNotIndependent(t *testing.T) {
 	})
 }
 
+// TestWhoseSignerHasDeliveredIsNotAsked: the servers of the public list have
+// known signers.
+func TestWhoseSignerHasDeliveredIsNotAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.close()
+		wiring := w.wiring(w.dial)
+		for _, host := range []string{"one-a.test", "one-b.test", "one-c.test", "one-d.test", "one-e.test"} {
+			w.good(t, host, "one", 0, 77)
+			wiring.Servers = append(wiring.Servers, reseed.Server{URL: "https://" + host + "/", Signer: "one@test"})
+		}
+		wiring.Servers = append(wiring.Servers, reseed.Server{URL: "https://refuses.test/", Signer: "two@test"})
+		w.files.URLs = nil
+		made, err := reseed.New(w.files, wiring)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		ended.Go(func() { made.Run(ctx) })
+		time.Sleep(10 * time.Minute)
+		cancel()
+		ended.Wait()
+		if one, two := w.asked("one-"), w.asked("refuses"); one > 3 || two < 4 {
+			t.Errorf("servers of the signer that delivered asked %d times, the other %d", one, two)
+		}
+	})
+}
+
 // TestOneSignerGivesABoundedShare is the case of a signer who would fill a
 // new router's netDb alone. Three are asked at a time, so two others deliver
 // with him.
