@@ -107,6 +107,19 @@ func TestTwoServersOfOneSignerAreNotIndependent(t *testing.T) {
 	})
 }
 
+// searchEnds runs for a minute and tells whether the search is over then.
+func searchEnds(t *testing.T, r *reseed.Reseeder) bool {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var ended sync.WaitGroup
+	ended.Go(func() { r.Run(ctx) })
+	time.Sleep(time.Minute)
+	s := r.Status()
+	cancel()
+	ended.Wait()
+	return s.State == reseed.Idle && !s.Done.IsZero()
+}
+
 // TestWhoseSignerHasDeliveredIsNotAsked: the servers of the public list have
 // known signers.
 func TestWhoseSignerHasDeliveredIsNotAsked(t *testing.T) {
@@ -120,6 +133,13 @@ func TestWhoseSignerHasDeliveredIsNotAsked(t *testing.T) {
 		}
 		wiring.Servers = append(wiring.Servers, reseed.Server{URL: "https://refuses.test/", Signer: "two@test"})
 		w.files.URLs = nil
+		alone := wiring
+		alone.Servers = wiring.Servers[:5]
+		if made, err := reseed.New(w.files, alone); err != nil || !searchEnds(t, made) {
+			t.Errorf("with servers of one signer alone it goes on: %v", err)
+		}
+		w.router.set(reseed.Knowledge{})
+		w.dials = nil
 		made, err := reseed.New(w.files, wiring)
 		if err != nil {
 			t.Fatal(err)
