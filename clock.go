@@ -1,7 +1,6 @@
 package allium
 
 import (
-	"net"
 	"time"
 
 	"allium/internal/data"
@@ -18,7 +17,7 @@ func (s *Settings) ownNetwork() bool { return s.Private || s.Network != data.Mai
 // keepTime begins to keep the router's clock right.
 func (r *Router) keepTime() {
 	r.clock = nettime.Start(r.cfg.Settings.Time, nettime.Wiring{
-		Dialer:  r.cfg.Settings.udpDialer(),
+		Dialer:  r.cfg.Settings.timeDialer(),
 		Private: r.cfg.Settings.ownNetwork(),
 		Peers:   r.rt.ClockSkews,
 		Adjust: func(offset, moved time.Duration) {
@@ -33,18 +32,6 @@ func (r *Router) keepTime() {
 		},
 		Log: r.log,
 	})
-}
-
-// udpDialer sends from the first address that the settings name, if any.
-func (s *Settings) udpDialer() net.Dialer {
-	var d net.Dialer
-	for _, at := range s.Listen {
-		if a := at.Addr(); !a.IsUnspecified() && !a.IsLoopback() {
-			d.LocalAddr = &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-			break
-		}
-	}
-	return d
 }
 
 // Clock is how well the time is known.

@@ -33,6 +33,7 @@ type Settings struct {
 	Network    uint8             `default:"2" min:"2" max:"254" help:"The network to belong to. 2 is the public one, private ones take 16 to 254." restart:"true"`
 	Private    bool              `default:"false" help:"Belong to a network of one's own: private addresses count as reachable, and routers of one subnet may share a tunnel." restart:"true"`
 	Listen     []netip.AddrPort  `help:"Addresses and ports to accept other routers on, such as 192.0.2.1:12345. Connections to others are made from these addresses. Empty for all IPv4 and IPv6 addresses, at a port that is chosen once." restart:"true"`
+	Bind       []string          `help:"What all connections keep to, those to reseed and time servers and gateways included: a network interface such as tun0, or at most one IPv4 and one IPv6 address. An interface works on Linux only. Empty for anything." restart:"true"`
 	Publish    bool              `default:"true" help:"Publish the addresses, so that other routers connect to this one." restart:"true"`
 	Hosts      []netip.Addr      `help:"Addresses to publish instead of those found out, at most one IPv4 and one IPv6 address, such as that of a gateway which forwards the port." restart:"true"`
 	Hidden     bool              `default:"false" help:"Publish no address, carry no tunnels for others, and say so." restart:"true"`

@@ -38,6 +38,16 @@ func (r *Router) mapPort() error {
 	if !listens.Addr().IsUnspecified() {
 		w.Local = listens.Addr()
 	}
+	if len(s.Bind) > 0 {
+		bound, err := host.ParseBinding(s.Bind)
+		if err != nil {
+			return err
+		}
+		if w.Local, err = bound.Source(netip.IPv4Unspecified()); err != nil {
+			return nil // IPv4 is not used
+		}
+		w.Control = bound.Control
+	}
 	r.ports = portmap.Start(s.PortMapping, w)
 	return nil
 }

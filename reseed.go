@@ -1,12 +1,8 @@
 package allium
 
 import (
-	"context"
 	"fmt"
 	"iter"
-	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"allium/internal/netdb"
@@ -42,34 +38,7 @@ func (r *Router) findRouters() {
 	case <-r.background.Done():
 		return
 	}
-	if r.reseeder.Status().State == reseed.Off {
-		return
-	}
-	r.tasks.Go(r.watchNetwork)
 	r.reseeder.Run(r.background)
-}
-
-// networkEvery is how often it is seen whether the network may be back.
-const networkEvery = 3 * time.Second
-
-// watchNetwork has reseed servers asked at once when this machine has other
-// addresses than before.
-func (r *Router) watchNetwork() {
-	tick := time.NewTicker(networkEvery)
-	defer tick.Stop()
-	before := r.host.Addrs()
-	for {
-		select {
-		case <-tick.C:
-		case <-r.background.Done():
-			return
-		}
-		now := r.host.Addrs()
-		if len(now) > 0 && !slices.Equal(now, before) {
-			r.reseeder.Poke()
-		}
-		before = now
-	}
 }
 
 // acquaintances are the other routers that a router knows.
@@ -114,25 +83,6 @@ func chosen(db *netdb.DB, s *Settings, now time.Time, n int) iter.Seq2[string, [
 			}
 		}
 	}
-}
-
-// Dialer connects to servers outside I2P from the first address that the
-// settings name, if any. Names are asked for from there as well.
-func (s *Settings) Dialer() *net.Dialer {
-	udp := s.udpDialer()
-	local, ok := udp.LocalAddr.(*net.UDPAddr)
-	if !ok {
-		return &net.Dialer{}
-	}
-	from := &net.TCPAddr{IP: local.IP, Zone: local.Zone}
-	ask := func(ctx context.Context, network, address string) (net.Conn, error) {
-		d := udp
-		if strings.HasPrefix(network, "tcp") {
-			d.LocalAddr = from
-		}
-		return d.DialContext(ctx, network, address)
-	}
-	return &net.Dialer{LocalAddr: from, Resolver: &net.Resolver{PreferGo: true, Dial: ask}}
 }
 
 // Reseed is how the search for the first other routers stands.

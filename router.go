@@ -115,7 +115,11 @@ func (r *Router) start() (err error) {
 			netip.AddrPortFrom(netip.IPv6Unspecified(), port),
 		}
 	}
-	r.host = host.New(host.Config{Log: r.log})
+	bound, err := host.ParseBinding(r.cfg.Settings.Bind)
+	if err != nil {
+		return err
+	}
+	r.host = host.New(host.Config{Binding: bound, Log: r.log})
 	if r.reseeder, err = r.newReseeder(); err != nil {
 		return err
 	}

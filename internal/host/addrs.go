@@ -6,23 +6,24 @@ import (
 	"slices"
 )
 
-// Addrs implements [Host].
+// Addrs implements [Host]: of those the machine has, the ones that the binding
+// lets be used.
 func (p *Portable) Addrs() []netip.Addr {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		p.log.Debug("host: interfaces", "err", err)
 		return nil
 	}
+	b := &p.cfg.Binding
 	var all []netip.Addr
 	for i := range interfaces {
-		if interfaces[i].Flags&(net.FlagUp|net.FlagRunning) != net.FlagUp|net.FlagRunning {
+		in := &interfaces[i]
+		if in.Flags&(net.FlagUp|net.FlagRunning) != net.FlagUp|net.FlagRunning || b.device != "" && in.Name != b.device {
 			continue
 		}
-		// An interface that has gone meanwhile has no addresses.
-		of, _ := interfaces[i].Addrs()
-		for _, a := range of {
-			if ip, ok := a.(*net.IPNet); ok {
-				all = appendAddr(all, ip.IP)
+		for _, a := range addrsOf(in) {
+			if !b.byAddress() || slices.Contains(b.addrs[:], a) {
+				all = append(all, a)
 			}
 		}
 	}
@@ -30,11 +31,17 @@ func (p *Portable) Addrs() []netip.Addr {
 	return slices.Compact(all)
 }
 
-// appendAddr adds an address that is good beyond its link.
-func appendAddr(all []netip.Addr, ip net.IP) []netip.Addr {
-	a, ok := netip.AddrFromSlice(ip)
-	if a = a.Unmap(); !ok || a.IsLinkLocalUnicast() || a.IsMulticast() {
-		return all
+// addrsOf are the addresses of an interface that are good beyond its link. One
+// that has gone meanwhile has none.
+func addrsOf(in *net.Interface) (all []netip.Addr) {
+	of, _ := in.Addrs()
+	for _, n := range of {
+		if ip, ok := n.(*net.IPNet); ok {
+			a, valid := netip.AddrFromSlice(ip.IP)
+			if a = a.Unmap(); valid && !a.IsLinkLocalUnicast() && !a.IsMulticast() {
+				all = append(all, a)
+			}
+		}
 	}
-	return append(all, a)
+	return all
 }

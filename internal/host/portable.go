@@ -20,6 +20,8 @@ type Config struct {
 	Backlog int
 	// ConnectTimeout bounds DialTCP (10 s).
 	ConnectTimeout time.Duration
+	// Binding is what all sockets keep to (nothing).
+	Binding Binding
 	// Log gets the panics of handlers and the troubles of sockets (nowhere).
 	Log *slog.Logger
 }
@@ -103,6 +105,9 @@ func New(cfg Config) *Portable {
 	p.live = cfg.Workers
 	for range cfg.Workers {
 		go p.worker()
+	}
+	if cfg.Binding.Bound() {
+		p.rebind(cfg.Binding.devices())
 	}
 	return p
 }

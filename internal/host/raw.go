@@ -119,11 +119,13 @@ func failure(err error) error {
 		return io.EOF
 	case errors.Is(err, net.ErrClosed):
 		return ErrClosed
+	case errors.Is(err, ErrUnreachable):
+		return err
 	case errors.Is(err, errnoRefused):
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case errors.Is(err, errnoReset), errors.Is(err, errnoPipe), errors.Is(err, errnoAborted):
 		return fmt.Errorf("%w: %w", ErrReset, err)
-	case errors.Is(err, errnoNoHost), errors.Is(err, errnoNoNet), errors.Is(err, errnoNoAddr), errors.Is(err, errnoNoFamily):
+	case errors.Is(err, errnoNoHost), errors.Is(err, errnoNoNet), errors.Is(err, errnoNoAddr), errors.Is(err, errnoNoFamily), errors.Is(err, errnoNoDevice):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("%w: %w", ErrTimeout, err)

@@ -20,6 +20,7 @@ const (
 	errnoNoBufs   = syscall.ENOBUFS
 	errnoNoAddr   = syscall.EADDRNOTAVAIL
 	errnoNoFamily = syscall.EAFNOSUPPORT
+	errnoNoDevice = syscall.ENODEV
 )
 
 // again reports whether an attempt would have had to wait.

@@ -20,6 +20,7 @@ const (
 	errnoNoBufs   = syscall.Errno(10055)
 	errnoNoAddr   = syscall.Errno(10049)
 	errnoNoFamily = syscall.Errno(10047)
+	errnoNoDevice = syscall.Errno(433)
 )
 
 func again(error) bool { return false }

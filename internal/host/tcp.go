@@ -51,25 +51,20 @@ func (p *Portable) pause() bool {
 
 // acceptor is one listening TCP socket.
 type acceptor struct {
+	ear
 	p      *Portable
-	l      *net.TCPListener
 	addr   netip.AddrPort
 	accept func(r *Round, s Stream) StreamHandler
 }
 
 // ListenTCP implements [Host].
 func (p *Portable) ListenTCP(addr netip.AddrPort, accept func(r *Round, s Stream) StreamHandler) (Listener, error) {
-	addr = unmap(addr)
-	config := net.ListenConfig{KeepAlive: -1}
-	config.SetMultipathTCP(false)
-	l, err := config.Listen(context.Background(), network("tcp", addr.Addr()), addr.String())
+	l, err := p.listenTCP(addr)
 	if err != nil {
-		if errors.Is(err, errnoNoAddr) || errors.Is(err, errnoNoFamily) {
-			err = fmt.Errorf("%w: %w", ErrUnreachable, err)
-		}
-		return nil, fmt.Errorf("host: %w", err)
+		return nil, err
 	}
-	a := &acceptor{p: p, l: l.(*net.TCPListener), addr: addrPort(l.Addr()), accept: accept}
+	a := &acceptor{p: p, addr: addrPort(l.Addr()), accept: accept}
+	a.l = l
 	if !p.add(a) {
 		l.Close()
 		return nil, ErrClosed
@@ -78,25 +73,64 @@ func (p *Portable) ListenTCP(addr netip.AddrPort, accept func(r *Round, s Stream
 	return a, nil
 }
 
+// listenTCP opens a listening socket within the binding.
+func (p *Portable) listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
+	addr, err := p.within(unmap(addr))
+	if err != nil {
+		return nil, err
+	}
+	config := net.ListenConfig{KeepAlive: -1, Control: p.cfg.Binding.Control}
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(context.Background(), network("tcp", addr.Addr()), addr.String())
+	if err != nil {
+		if errors.Is(err, errnoNoAddr) || errors.Is(err, errnoNoFamily) {
+			err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	return l.(*net.TCPListener), nil
+}
+
+// within is an address to listen on that keeps to the binding: for all
+// addresses the one that is bound to.
+func (p *Portable) within(addr netip.AddrPort) (netip.AddrPort, error) {
+	only, err := p.cfg.Binding.Source(addr.Addr())
+	switch {
+	case err != nil:
+		return addr, fmt.Errorf("host: listen on %v: %w", addr, err)
+	case !only.IsValid() || only == addr.Addr():
+		return addr, nil
+	case addr.Addr().IsUnspecified():
+		return netip.AddrPortFrom(only, addr.Port()), nil
+	}
+	return addr, fmt.Errorf("host: listen on %v: %w: bound to %v", addr, ErrBinding, only)
+}
+
 // Addr implements [Listener].
 func (a *acceptor) Addr() netip.AddrPort { return a.addr }
 
-// Close implements [Listener].
-func (a *acceptor) Close() error { return a.l.Close() }
-
 // shut implements socket.
-func (a *acceptor) shut() { a.l.Close() }
+func (a *acceptor) shut() { _ = a.Close() }
 
 // serve accepts until the listener closes.
 func (a *acceptor) serve() {
 	defer a.p.remove(a)
 	for {
-		conn, err := a.l.AcceptTCP()
+		l, more := a.listener()
+		if !more {
+			return
+		}
+		if l == nil {
+			if !a.p.pause() {
+				return
+			}
+			continue
+		}
+		conn, err := l.AcceptTCP()
 		switch {
 		case err == nil:
 			a.welcome(conn)
-		case errors.Is(err, net.ErrClosed):
-			return
+		case errors.Is(err, net.ErrClosed): // for good, or to be opened anew
 		default:
 			a.p.log.Warn("host: accept", "addr", a.addr, "err", err)
 			if !a.p.pause() {
@@ -143,12 +177,7 @@ func (p *Portable) DialTCP(local netip.Addr, to netip.AddrPort, h StreamHandler)
 
 // dial connects and then serves the stream.
 func (s *stream) dial(ctx context.Context, local netip.Addr) {
-	d := net.Dialer{KeepAlive: -1}
-	var from netip.AddrPort
-	if local.IsValid() {
-		from = netip.AddrPortFrom(local, 0)
-	}
-	conn, err := d.DialTCP(ctx, network("tcp", s.remote.Addr()), from, s.remote)
+	conn, err := s.connect(ctx, local)
 	s.cancel()
 	if err != nil {
 		s.finish(failure(err))
@@ -161,6 +190,26 @@ func (s *stream) dial(ctx context.Context, local netip.Addr) {
 		return
 	}
 	s.serve()
+}
+
+// connect makes the connection within the binding.
+func (s *stream) connect(ctx context.Context, local netip.Addr) (*net.TCPConn, error) {
+	b := &s.p.cfg.Binding
+	only, err := b.Source(s.remote.Addr())
+	switch {
+	case err != nil:
+		return nil, err
+	case only.IsValid() && local.IsValid() && local != only:
+		return nil, fmt.Errorf("%w: bound to %v, not %v", ErrUnreachable, only, local)
+	case only.IsValid():
+		local = only
+	}
+	d := net.Dialer{KeepAlive: -1, Control: b.Control}
+	var from netip.AddrPort
+	if local.IsValid() {
+		from = netip.AddrPortFrom(local, 0)
+	}
+	return d.DialTCP(ctx, network("tcp", s.remote.Addr()), from, s.remote)
 }
 
 // open puts the connection to use and calls Opened. It reports false when the

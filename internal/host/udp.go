@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -31,11 +32,16 @@ type datagrams struct {
 
 // ListenUDP implements [Host].
 func (p *Portable) ListenUDP(addr netip.AddrPort, h DatagramHandler) (Datagrams, error) {
-	addr = unmap(addr)
-	conn, err := net.ListenUDP(network("udp", addr.Addr()), net.UDPAddrFromAddrPort(addr))
+	addr, err := p.within(unmap(addr))
+	if err != nil {
+		return nil, err
+	}
+	config := net.ListenConfig{Control: p.cfg.Binding.Control}
+	c, err := config.ListenPacket(context.Background(), network("udp", addr.Addr()), addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
+	conn := c.(*net.UDPConn)
 	conn.SetReadBuffer(socketBuffer)
 	conn.SetWriteBuffer(socketBuffer)
 	d := &datagrams{p: p, h: h, conn: conn, addr: addrPort(conn.LocalAddr()), raw: p.raw(conn)}
