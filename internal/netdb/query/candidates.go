@@ -16,8 +16,9 @@ const (
 	nearest = 20
 	// lastResort is how many are added that have failed of late.
 	lastResort = 10
-	// The scores between which nothing is known of a floodfill.
-	badScore, goodScore = 0.45, 0.55
+	// A floodfill that failed once, and never answered, has a score below
+	// badScore for half an hour; one that answered has more than goodScore.
+	badScore, goodScore = 0.38, 0.55
 )
 
 // candidates are floodfills to choose from, closest first.

@@ -62,6 +62,14 @@ func (c *Context) Close(r *host.Round) {
 // far as that is certain, else zero. It reports whether the message is the answer to
 // something the context has asked. What is not has no effect.
 func (c *Context) Handle(r *host.Round, from data.Hash, m i2np.Message) bool {
+	expected := c.handle(r, from, m)
+	if expected {
+		c.q.hear(r.Now)
+	}
+	return expected
+}
+
+func (c *Context) handle(r *host.Round, from data.Hash, m i2np.Message) bool {
 	switch m.Type {
 	case i2np.TypeDatabaseStore:
 		return c.store(r, from, m.Body)

@@ -7,7 +7,7 @@ import (
 	"allium/internal/i2np"
 )
 
-// Who was off for a day knows many routers by what they said then, and has
+// Who was off for hours knows many routers by what they said then, and has
 // them looked up before they are dialled in vain.
 func TestOldRouterInfosAreLookedUpAtTheStart(t *testing.T) {
 	n := newNetwork(t, 31, 12, 8)
@@ -15,7 +15,7 @@ func TestOldRouterInfosAreLookedUpAtTheStart(t *testing.T) {
 	n.knowAll(n.nodes...)
 	met := n.nodes[12]
 	x.db.Reached(n.w.Now(), met.hash)
-	n.w.Run(20 * time.Hour)
+	n.w.Run(3 * time.Hour)
 	for i, other := range others {
 		other.sign(i < 12)
 	}

@@ -149,9 +149,7 @@ func (q *Queries) advance(r *host.Round, s *search) {
 		err = ErrNoTunnels
 	}
 	q.mu.Unlock()
-	for _, h := range fell {
-		q.profiles.LookupFailed(r.Now, h)
-	}
+	q.blame(r.Now, fell)
 	if err != nil {
 		q.finish(r, s, answer{}, err)
 		return

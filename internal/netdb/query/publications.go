@@ -119,9 +119,7 @@ func (q *Queries) store(r *host.Round, p *publication) {
 		p.verifyAt = r.Now.Add(random.Between(verifyAfter, verifyBy))
 	}
 	q.mu.Unlock()
-	for _, h := range fell {
-		q.profiles.LookupFailed(r.Now, h)
-	}
+	q.blame(r.Now, fell)
 	switch {
 	case done == failed && kept:
 		q.conclude(r, p, nil) // in an earlier round

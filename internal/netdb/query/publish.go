@@ -89,11 +89,11 @@ const (
 
 // step notes who has been silent for too long and decides whom to tell next.
 // There are candidates for each goal.
-func (p *publication) step(now time.Time, all []candidates) (tell []told, fell []data.Hash, done progress) {
+func (p *publication) step(now time.Time, all []candidates) (tell []told, fell []silence, done progress) {
 	for i := range p.told {
 		if t := &p.told[i]; t.state == waiting && now.Sub(t.at) >= ackTime {
 			t.state = silent
-			fell = append(fell, t.to.Hash())
+			fell = append(fell, silence{t.to.Hash(), t.at})
 		}
 	}
 	if now.Before(p.ends) {

@@ -224,11 +224,11 @@ func TestOwnRouterInfoThatNobodyTakesIsReported(t *testing.T) {
 }
 
 func TestShortlyBeforeMidnightTomorrowsFloodfillsGetItToo(t *testing.T) {
-	n := newNetwork(t, 8, 30, 1)
+	w, midnight := sim.New(t, 8, sim.Config{}), sim.Start.Add(12*time.Hour)
+	w.Run(midnight.Sub(w.Now()) - 5*time.Minute)
+	n := buildNetwork(t, w, 30, 1)
 	n.knowAll(n.nodes...)
 	c := n.nodes[30].start().open(nil)
-	midnight := sim.Start.Add(12 * time.Hour)
-	n.w.Run(midnight.Sub(n.w.Now()) - 5*time.Minute)
 	d := newDestination(t)
 	if res := n.wait(c.publish(d.leaseSet(t, n.w.Now())), time.Minute); res.err != nil {
 		t.Fatal(res.err)

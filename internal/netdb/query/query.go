@@ -148,6 +148,7 @@ type Queries struct {
 	searches     []*search
 	publications []*publication
 	caught       caught
+	heard        time.Time // when a floodfill last answered anything
 	ticking      bool
 	exploring    host.Timer
 	refresh      refresh

@@ -89,14 +89,14 @@ type search struct {
 
 // step notes who has been silent for too long and decides whom to ask next.
 // A non-nil error ends the search.
-func (s *search) step(now time.Time, c candidates) (ask []*data.RouterInfo, fell []data.Hash, err error) {
+func (s *search) step(now time.Time, c candidates) (ask []*data.RouterInfo, fell []silence, err error) {
 	open, late := 0, 0 // have not answered yet
 	for i := range s.asked {
 		w := &s.asked[i]
 		switch {
 		case w.state == waiting && now.Sub(w.at) >= tryTime:
 			w.state = silent
-			fell = append(fell, w.to.Hash())
+			fell = append(fell, silence{w.to.Hash(), w.at})
 		case w.state == waiting && now.Sub(w.at) >= hurry:
 			late++
 		case w.state == waiting:
