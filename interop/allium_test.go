@@ -106,6 +106,10 @@ type status struct {
 		Routers    int `json:"routers"`
 		Floodfills int `json:"floodfills"`
 	} `json:"known"`
+	Lookups struct {
+		Caught     int `json:"caught"`
+		NothingNew int `json:"nothing_new"`
+	} `json:"lookups"`
 	Peers struct {
 		Sessions int `json:"sessions"`
 		Inbound  int `json:"inbound"`
@@ -145,7 +149,7 @@ type status struct {
 
 // String is for logs.
 func (s status) String() string {
-	return fmt.Sprintf("known %+v, peers %+v, builds %+v, transit %+v, messages %+v", s.Known, s.Peers, s.Builds, s.Transit, s.Messages)
+	return fmt.Sprintf("known %+v, lookups %+v, peers %+v, builds %+v, transit %+v, messages %+v", s.Known, s.Lookups, s.Peers, s.Builds, s.Transit, s.Messages)
 }
 
 // status asks the program how it is.

@@ -176,6 +176,9 @@ func testHealth(t *testing.T, n *testNet) {
 		t.Fatal(err)
 	}
 	t.Log("allium:", s)
+	if s.Lookups.Caught > 0 {
+		t.Errorf("%d floodfills did not have what they had confirmed", s.Lookups.Caught)
+	}
 	if s.Messages.Malformed > 0 {
 		t.Errorf("%d messages of i2pd are malformed to us", s.Messages.Malformed)
 	}
