@@ -3,6 +3,7 @@ package router
 import (
 	"time"
 
+	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/netdb/floodfill"
 	"allium/internal/random"
@@ -12,9 +13,6 @@ const (
 	// dutyEvery is how often it is looked at whether to be a floodfill.
 	dutyEvery  = 9 * time.Minute
 	dutySpread = 2 * time.Minute
-	// congested is the pressure of transit from which on nothing more is taken
-	// upon us.
-	congested = 0.7
 )
 
 // reviewLater looks at whether to be a floodfill, again and again.
@@ -47,7 +45,7 @@ func (rt *Router) standing(now time.Time) floodfill.Standing {
 		Uptime:    rt.uptime(now),
 		Share:     int(rt.cfg.Share),
 		Reachable: rt.own.isReachable(),
-		Congested: !rt.cfg.transit().Accept || rt.transit.Stats().Pressure >= congested,
+		Congested: rt.own.get(now).Congestion() != data.NotCongested,
 		Routers:   rt.db.Len(),
 		Sessions:  rt.transport.Stats().Sessions,
 		Skew:      skew,
