@@ -108,7 +108,15 @@ type Builds struct {
 	Success float64 `json:"success"`
 	// Causes is why builds failed.
 	Causes map[string]int `json:"causes"`
+	// Lately is how they went in the last two minutes, and whether so few
+	// succeed that only routers are chosen which have carried tunnels before.
+	Lately Weather `json:"lately"`
+	// Candidates are the routers to build through, by class.
+	Candidates map[string]int `json:"candidates"`
 }
+
+// Weather is how tunnel builds went of late.
+type Weather = pool.Weather
 
 // Pool is the tunnels of one context.
 type Pool struct {
@@ -220,7 +228,7 @@ func (r *Router) Status() Status {
 		Lookups:      in.Queries,
 		Peers:        Peers(in.Transport),
 		Reachability: reachability(in.Reachable),
-		Builds:       Builds{UnderWay: in.Building, Causes: map[string]int{}},
+		Builds:       Builds{UnderWay: in.Building, Causes: map[string]int{}, Lately: in.Weather, Candidates: in.Candidates},
 		Pools:        []Pool{},
 		Transit:      transitStatus(in.Transit),
 		Bandwidth:    Bandwidth(in.Bandwidth),

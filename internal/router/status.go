@@ -28,11 +28,14 @@ type Status struct {
 	Reachable []transport.Reachability // for each family
 	Pools     []pool.PoolStatus
 	Building  int
-	Queries   query.Status
-	Served    floodfill.Status
-	Transit   transit.Stats
-	Bandwidth struct{ OwnIn, OwnOut, TransitIn, TransitOut Traffic }
-	Messages  Messages
+	Weather   pool.Weather
+	// Candidates are the routers that may be hops, by class.
+	Candidates map[string]int
+	Queries    query.Status
+	Served     floodfill.Status
+	Transit    transit.Stats
+	Bandwidth  struct{ OwnIn, OwnOut, TransitIn, TransitOut Traffic }
+	Messages   Messages
 }
 
 // Traffic is one class of traffic in one direction.
@@ -56,12 +59,14 @@ func (rt *Router) Status(now time.Time) Status {
 		Transport: rt.transport.Stats(),
 		Reachable: rt.transport.Reachability(now),
 		Building:  rt.builder.Building(),
+		Weather:   rt.builder.Weather(now),
 		Queries:   rt.queries.Status(),
 		Served:    rt.floodfill.Status(),
 		Transit:   rt.transit.Stats(),
 	}
 	s.ClockSkew, _ = rt.transport.ClockSkew()
 	s.Known.Routers, s.Known.Floodfills, s.Known.LeaseSets = rt.db.Len(), rt.db.Floodfills(), rt.published.Len()
+	s.Candidates = rt.selector.Classes(now)
 	for _, c := range rt.openContexts() {
 		s.Pools = append(s.Pools, c.Pool.Status(now))
 	}

@@ -33,6 +33,7 @@ type Builder struct {
 	send     tunnel.Sender
 	meet     Meet
 	profiles Profiles
+	weather  weather
 
 	mu      sync.Mutex
 	pools   []*Pool
@@ -75,6 +76,7 @@ type flight struct {
 	pool      *Pool
 	direction build.Direction
 	hops      []build.Hop
+	newcomer  bool // one of the hops has never carried a tunnel of ours
 	build     *build.Build
 	started   time.Time
 	receive   tunnel.ID // of an inbound tunnel
@@ -158,6 +160,7 @@ func (b *Builder) overdue(r *host.Round, f *flight) {
 		}
 	})
 	b.mu.Unlock()
+	b.weather.ended(r.Now, false, f.newcomer)
 	if _, connected := f.pool.selector.neighbours.Remote(f.first); !connected {
 		// The request has not left. If that is the router's fault, its dial
 		// says so in time.
@@ -181,9 +184,13 @@ func (f *flight) path() []data.Hash {
 // pool the cause unless it was given up before.
 func (b *Builder) fail(r *host.Round, f *flight, cause Cause) {
 	b.release(f)
-	if !f.late {
-		f.pool.failed(r, f.direction, cause)
+	if f.late {
+		return
 	}
+	if !cause.local() {
+		b.weather.ended(r.Now, false, f.newcomer)
+	}
+	f.pool.failed(r, f.direction, cause)
 }
 
 // release gives back what a build held.
@@ -260,6 +267,9 @@ func (b *Builder) credit(now time.Time, f *flight, replies []build.HopReply) (ca
 // stand puts a tunnel that all hops have accepted into use. Pools that had no
 // way to build may have one now.
 func (b *Builder) stand(r *host.Round, f *flight) {
+	if !f.late {
+		b.weather.ended(r.Now, true, f.newcomer)
+	}
 	hops := f.path()
 	if f.direction == build.Outbound {
 		out := &Outbound{hops: hops, layers: f.build.Layers(), next: f.build.Gateway()}

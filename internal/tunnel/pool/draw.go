@@ -27,7 +27,7 @@ type drawing struct {
 
 // draw chooses up to as many routers as wished, that nearest to us first.
 func (d *drawing) draw() []*candidate {
-	curious := d.wish.Explore && random.IntN(d.field.caution()) == 0
+	curious := d.wish.Explore && random.IntN(max(d.field.caution(), d.wish.Caution)) == 0
 	if first := d.s.first(d.now, d.field, d.wish); first != nil && !(curious && d.wish.Length == 1) {
 		d.path = append(d.path, first)
 	}
@@ -66,11 +66,13 @@ func (f *field) caution() int { return min(max(len(f.known)/10, leastCaution), m
 // newcomer takes one router that has to show yet what it is good for, or has
 // to show it again.
 func (d *drawing) newcomer() {
-	length := d.wish.Length
-	d.wish.Length = len(d.path) + 1
+	length, storm := d.wish.Length, d.wish.Storm
+	d.wish.Length, d.wish.Storm = len(d.path)+1, false
 	d.take(met, slices.Concat(d.field.byClass[met], d.field.byClass[proven]))
-	d.take(strange, slices.Clone(d.field.byClass[strange]))
-	d.wish.Length = length
+	if !storm {
+		d.take(strange, slices.Clone(d.field.byClass[strange]))
+	}
+	d.wish.Length, d.wish.Storm = length, storm
 }
 
 // take fills the path from the routers of a class. Each is asked about again
@@ -83,6 +85,7 @@ func (d *drawing) take(of class, left []*candidate) {
 		left[i], left = left[last], left[:last]
 		switch {
 		case d.s.profiles.Banned(d.now, c.hop.Hash):
+		case d.wish.Storm && !d.field.trusts(c, d.wish.Length):
 		case d.anywhere && !d.field.anywhere(c):
 		case of < resting && !d.s.profiles.Usable(d.now, c.hop.Hash):
 			d.put[resting] = append(d.put[resting], c)

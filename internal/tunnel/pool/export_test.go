@@ -13,4 +13,7 @@ const MaxBuilding = maxBuilding
 type Wish = wish
 
 // Hops chooses the hops of a tunnel.
-func (s *Selector) Hops(now time.Time, w Wish) ([]build.Hop, error) { return s.hops(now, w) }
+func (s *Selector) Hops(now time.Time, w Wish) ([]build.Hop, error) {
+	hops, _, err := s.hops(now, w)
+	return hops, err
+}

@@ -41,6 +41,25 @@ const (
 	classes
 )
 
+// classNames are the words of the classes for people. Those that a router is
+// put in only while a path is drawn have none.
+var classNames = [classes]string{
+	fast: "fast", capable: "capable", proven: "proven", met: "met", strange: "strange",
+	meek: "meek", loaded: "loaded", resting: "resting",
+}
+
+// Classes counts the routers that may be hops by their class: see
+// docs/peer-selection.md.
+func (s *Selector) Classes(now time.Time) map[string]int {
+	f, all := s.look(now), make(map[string]int)
+	for of, name := range classNames {
+		if name != "" {
+			all[name] = len(f.byClass[of])
+		}
+	}
+	return all
+}
+
 const (
 	// capableShare is what part of the median score a capable router has, and
 	// capableLeast what part of the proven ones is taken for capable however
@@ -63,7 +82,9 @@ type field struct {
 	// known are the proven ones of all classes.
 	known []*candidate
 	v4    bool // some can be dialled by IPv4
-	index map[data.Hash]int
+	// lonely tells that none of them was ever met.
+	lonely bool
+	index  map[data.Hash]int
 }
 
 // find gives the candidate of that name, nil if there is none.
@@ -184,10 +205,12 @@ func (s *Selector) scan(last *field) *field {
 // class puts candidates in their classes.
 func (s *Selector) class(now time.Time, f *field) {
 	var sound, acquainted []*candidate
+	f.lonely = true
 	for i := range f.all {
 		c := &f.all[i]
 		c.profile = s.profiles.Standing(now, c.hop.Hash)
 		f.v4 = f.v4 || c.v4
+		f.lonely = f.lonely && !c.profile.Met && !c.profile.Proven
 		if c.profile.Proven {
 			f.known = append(f.known, c)
 		}
@@ -214,6 +237,18 @@ func (s *Selector) class(now time.Time, f *field) {
 	}
 	f.add(met, acquainted...)
 	f.rate(sound)
+}
+
+// enoughProven is how many proven routers there must be for nobody else to be
+// chosen in a storm, and enoughHops how many for each hop.
+const enoughProven, enoughHops = 8, 3
+
+// trusts tells whether a router may be a hop in a storm: one that has carried
+// tunnels, or as long as these are few, one that was met, or when nobody was
+// met, anyone.
+func (f *field) trusts(c *candidate, length int) bool {
+	return c.profile.Proven ||
+		len(f.known) < max(enoughProven, enoughHops*length) && (c.profile.Met || f.lonely)
 }
 
 func (f *field) add(of class, all ...*candidate) { f.byClass[of] = append(f.byClass[of], all...) }

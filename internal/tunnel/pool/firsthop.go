@@ -73,7 +73,7 @@ func (s *Selector) first(now time.Time, f *field, w wish) *candidate {
 	}
 	able := set.able(f)
 	for len(able) < firstCount {
-		c := set.recruit(f, s.cfg.AnySubnet)
+		c := set.recruit(f, w, s.cfg.AnySubnet)
 		if c == nil {
 			break
 		}
@@ -142,7 +142,7 @@ func (c *candidate) first(f *field) bool {
 
 // recruit draws another member from those that have carried tunnels, or at
 // least were met.
-func (set *firstHops) recruit(f *field, anySubnet bool) *candidate {
+func (set *firstHops) recruit(f *field, w wish, anySubnet bool) *candidate {
 	var members []*candidate
 	for _, m := range set.members {
 		if c := f.find(m.hash); c != nil {
@@ -158,7 +158,7 @@ func (set *firstHops) recruit(f *field, anySubnet bool) *candidate {
 			alone := !slices.ContainsFunc(members, func(m *candidate) bool {
 				return m.hop.Hash == c.hop.Hash || m.oneOperator(c, anySubnet)
 			})
-			if alone && c.first(f) {
+			if alone && c.first(f) && (!w.Storm || f.trusts(c, w.Length)) {
 				return c
 			}
 		}

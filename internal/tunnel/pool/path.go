@@ -85,6 +85,10 @@ type wish struct {
 	// Explore is for a tunnel of the router itself, in which a newcomer may
 	// show what it is good for.
 	Explore bool
+	// Storm takes only routers that have carried tunnels, and Caution is how
+	// many exploratory tunnels come on one with a newcomer, at least.
+	Storm   bool
+	Caution int
 	// Load is what our other tunnels go through; nil for nothing.
 	Load *load
 }
@@ -93,9 +97,9 @@ type wish struct {
 // only routers are drawn that may stand everywhere.
 const draws = 5
 
-// hops chooses the hops of a tunnel, in the order messages travel. It fails
-// with ErrNoPeers.
-func (s *Selector) hops(now time.Time, w wish) ([]build.Hop, error) {
+// hops chooses the hops of a tunnel, in the order messages travel, and tells
+// whether one of them has not carried a tunnel yet. It fails with ErrNoPeers.
+func (s *Selector) hops(now time.Time, w wish) (hops []build.Hop, newcomer bool, err error) {
 	f := s.look(now)
 	for i := range draws {
 		d := drawing{s: s, now: now, wish: w, field: f, anywhere: i == draws-1}
@@ -106,13 +110,13 @@ func (s *Selector) hops(now time.Time, w wish) ([]build.Hop, error) {
 		if w.Direction == build.Inbound {
 			slices.Reverse(path) // the same router is next to us both ways
 		}
-		hops := make([]build.Hop, len(path))
-		for i, c := range path {
-			hops[i] = c.hop
+		for _, c := range path {
+			hops = append(hops, c.hop)
+			newcomer = newcomer || !c.profile.Proven
 		}
-		return hops, nil
+		return hops, newcomer, nil
 	}
-	return nil, ErrNoPeers
+	return nil, false, ErrNoPeers
 }
 
 // suit tells whether the ends of a path are fit for their places: the first

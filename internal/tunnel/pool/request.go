@@ -32,16 +32,18 @@ func (b *Builder) request(r *host.Round, p *Pool, d build.Direction) {
 	if p.fallback == nil {
 		least = 1 // a short tunnel of the router's own is better than none
 	}
-	hops, err := p.selector.hops(r.Now, wish{
+	storm, caution := b.weather.chooses(r.Now)
+	hops, newcomer, err := p.selector.hops(r.Now, wish{
 		Direction: d, Least: least, Length: length, Key: p.ctx.Key,
 		First: p.first, Explore: p.fallback == nil,
+		Storm: storm, Caution: caution,
 		Load: b.load(r.Now, p, d, p.selector.size()),
 	})
 	if err != nil {
 		p.failed(r, d, CauseNoPeers)
 		return
 	}
-	f := &flight{pool: p, direction: d, hops: hops, started: r.Now}
+	f := &flight{pool: p, direction: d, hops: hops, newcomer: newcomer, started: r.Now}
 	if d == build.Outbound {
 		b.requestOutbound(r, f)
 	} else {

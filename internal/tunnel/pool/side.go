@@ -23,8 +23,12 @@ const (
 	// first.
 	minPause = 250 * time.Millisecond
 	maxPause = 10 * time.Second
-	// maxBuilding is how many builds of one direction are under way.
+	// maxBuilding is how many builds of one direction are under way, and
+	// fewBuilding how many when so many have failed in a row that the pause is
+	// fewPause.
 	maxBuilding = 4
+	fewBuilding = 2
+	fewPause    = 2 * time.Second
 	// maxStrikes is how often in a row a tunnel may be found not to work: its
 	// partner in the first test may have been the one to blame.
 	maxStrikes = 2
@@ -207,7 +211,15 @@ func (s *side[T]) missing(now time.Time) int {
 	if now.Before(s.notBefore) {
 		return 0
 	}
-	return max(min(s.lacking(now), maxBuilding)-s.building, 0)
+	return max(min(s.lacking(now), s.most())-s.building, 0)
+}
+
+// most is how many builds may be under way: fewer when they fail in a row.
+func (b *builds) most() int {
+	if b.pause >= fewPause {
+		return fewBuilding
+	}
+	return maxBuilding
 }
 
 // stood notes that a tunnel was built. It reports whether it is wanted: one
