@@ -16,7 +16,7 @@ import (
 const oldCongestion = 15 * time.Minute
 
 // candidate is what a Selector has to know of a router that may be a hop. All
-// but the last three fields follow from its RouterInfo.
+// but the last four fields follow from its RouterInfo.
 type candidate struct {
 	hop       build.Hop
 	info      *data.RouterInfo
@@ -28,9 +28,10 @@ type candidate struct {
 	subnets   []netip.Prefix
 	family    string
 
-	near    bool         // we can dial it
-	remote  netip.Prefix // the subnet of the session with it, if there is one
-	profile profile.Standing
+	near      bool         // we can dial it
+	connected bool         // there is a session with it
+	remote    netip.Prefix // the subnet of the session
+	profile   profile.Standing
 }
 
 // admits tells routers that may be hops at all.

@@ -63,13 +63,13 @@ const (
 // caution is in one of how many exploratory tunnels a newcomer is tried.
 func (f *field) caution() int { return min(max(len(f.known)/10, leastCaution), mostCaution) }
 
-// newcomer takes one router that has to show yet what it is good for, or has
-// to show it again.
+// newcomer takes one router that may be no good. A stranger is taken where
+// nobody else is, but not in a storm.
 func (d *drawing) newcomer() {
 	length, storm := d.wish.Length, d.wish.Storm
 	d.wish.Length, d.wish.Storm = len(d.path)+1, false
-	d.take(met, slices.Concat(d.field.byClass[met], d.field.byClass[proven]))
-	if !storm {
+	d.take(met, d.field.newcomers())
+	if !storm && len(d.field.known) < fewCapable {
 		d.take(strange, slices.Clone(d.field.byClass[strange]))
 	}
 	d.wish.Length, d.wish.Storm = length, storm

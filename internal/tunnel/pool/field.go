@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"allium/internal/data"
-	"allium/internal/random"
 )
 
 const (
@@ -140,35 +139,6 @@ func (s *Selector) size() int {
 	return len(s.field.all)
 }
 
-// stock is how many routers we want to have met that have not carried a tunnel
-// yet: whence newcomers are taken.
-const stock = 24
-
-// Strangers gives routers to open a session with so that there are always some
-// newcomers to choose from, up to most of them.
-func (s *Selector) Strangers(now time.Time, most int) []data.Hash {
-	f := s.look(now)
-	met := 0
-	var strangers []*candidate
-	for i := range f.all {
-		c := &f.all[i]
-		switch {
-		case c.profile.Proven:
-		case c.profile.Met:
-			met++
-		case c.near && c.profile.Usable:
-			strangers = append(strangers, c)
-		}
-	}
-	var chosen []data.Hash
-	for n := min(most, stock-met); n > len(chosen) && len(strangers) > 0; {
-		i, last := random.IntN(len(strangers)), len(strangers)-1
-		chosen = append(chosen, strangers[i].hop.Hash)
-		strangers[i], strangers = strangers[last], strangers[:last]
-	}
-	return chosen
-}
-
 // stale tells that something was done longer ago than every, or before the
 // clock went back.
 func stale(now, at time.Time, every time.Duration) bool {
@@ -195,7 +165,8 @@ func (s *Selector) scan(last *field) *field {
 		c := &f.all[i]
 		f.index[c.hop.Hash] = i
 		c.near, c.remote = s.neighbours.Dialable(ri), netip.Prefix{}
-		if at, ok := s.neighbours.Remote(c.hop.Hash); ok {
+		var at netip.Addr
+		if at, c.connected = s.neighbours.Remote(c.hop.Hash); c.connected {
 			c.remote = subnetOf(at)
 		}
 	}
