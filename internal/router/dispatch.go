@@ -120,6 +120,7 @@ func (rt *Router) tunnelData(r *host.Round, from data.Hash, m i2np.Message) {
 	d, err := i2np.ParseTunnelData(m.Body)
 	if err != nil {
 		rt.counts.malformed.Add(1)
+		rt.misbehaved(r.Now, from)
 		return
 	}
 	t, ok := rt.table.Lookup(tunnel.ID(d.TunnelID()))
@@ -128,6 +129,19 @@ func (rt *Router) tunnelData(r *host.Round, from data.Hash, m i2np.Message) {
 		return
 	}
 	t.TunnelData(r, from, d)
+}
+
+// banFor is how long a router is banned that does not keep to the protocol.
+const banFor = 10 * time.Minute
+
+// misbehaved bans a peer that has sent a tunnel message of a wrong size. Of all
+// that can be wrong with messages this is what nobody but the peer itself can
+// have caused: others have their part in most of what it passes on, and must
+// not be able to get it banned.
+func (rt *Router) misbehaved(now time.Time, peer data.Hash) {
+	if peer != rt.hash && !peer.IsZero() {
+		rt.profiles.Ban(peer, "tunnel message of a wrong size", now.Add(banFor))
+	}
 }
 
 func (rt *Router) tunnelGateway(r *host.Round, from data.Hash, m i2np.Message) {
