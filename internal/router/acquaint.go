@@ -12,8 +12,9 @@ import (
 
 const (
 	// acquaintEvery is how often we see whether there are enough routers that
-	// we have met, and no tunnel has needed yet.
+	// we have met, and no tunnel has needed yet; acquaintSlow when there were.
 	acquaintEvery = time.Second
+	acquaintSlow  = 30 * time.Second
 	// maxAcquainting is how many dials there may be at a time for more to be
 	// begun here.
 	maxAcquainting = 12
@@ -39,9 +40,14 @@ func (rt *Router) choice(s store.Store) error {
 // many dead ones, and so many that were made up, that none gets into a tunnel
 // before it has shown that it is there.
 func (rt *Router) acquaint(r *host.Round) {
-	for _, h := range rt.selector.Strangers(r.Now, maxAcquainting-rt.transport.Stats().Dialling) {
-		// What stands against it will be there in a second, too.
+	strangers, soon := rt.selector.Strangers(r.Now, maxAcquainting-rt.transport.Stats().Dialling)
+	for _, h := range strangers {
+		// What stands against it will be there the next time, too.
 		_ = rt.transport.Connect(r, h)
 	}
-	rt.after(acquaintEvery, rt.acquaint)
+	if soon {
+		rt.after(acquaintEvery, rt.acquaint)
+	} else {
+		rt.after(acquaintSlow, rt.acquaint)
+	}
 }

@@ -15,9 +15,17 @@ import (
 // longer tells how things are (proposal 162).
 const oldCongestion = 15 * time.Minute
 
-// candidate is what a Selector has to know of a router that may be a hop. All
-// but the last four fields follow from its RouterInfo.
+// candidate is what a Selector has to know of a router that may be a hop.
 type candidate struct {
+	*traits
+	near      bool         // we can dial it
+	connected bool         // there is a session with it
+	remote    netip.Prefix // the subnet of the session
+	profile   profile.Standing
+}
+
+// traits are what follows from a RouterInfo. They are never changed.
+type traits struct {
 	hop       build.Hop
 	info      *data.RouterInfo
 	caps      data.Capabilities
@@ -27,11 +35,6 @@ type candidate struct {
 	points    []netip.AddrPort
 	subnets   []netip.Prefix
 	family    string
-
-	near      bool         // we can dial it
-	connected bool         // there is a session with it
-	remote    netip.Prefix // the subnet of the session
-	profile   profile.Standing
 }
 
 // admits tells routers that may be hops at all.
@@ -58,9 +61,9 @@ func dialable(a data.RouterAddress) bool {
 	return at && key && iv && a.Style == data.StyleNTCP2 && a.SpeaksV2()
 }
 
-func newCandidate(ri *data.RouterInfo) candidate {
+func newTraits(ri *data.RouterInfo) *traits {
 	key, _ := ri.Identity().X25519()
-	c := candidate{
+	c := &traits{
 		hop:  build.Hop{Hash: ri.Hash(), Key: key},
 		info: ri, caps: ri.Capabilities(), published: ri.Published(),
 		subnets: ri.Subnets(), family: ri.Family(),

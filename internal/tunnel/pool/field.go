@@ -10,12 +10,17 @@ import (
 )
 
 const (
-	// lookEvery is how often the netDb is gone through for candidates. While
-	// they are fewer than fewCandidates, as after the start, it is done every
-	// lookEveryFew. That is also how often they are put in classes.
-	lookEvery     = 10 * time.Second
+	// lookEvery is how often the netDb is gone through for candidates, and
+	// classEvery how often those are put in classes, if anybody asks. While
+	// there are few, or few of them were met, as after the start, both are done
+	// every lookEveryFew.
+	lookEvery     = 30 * time.Second
+	classEvery    = 5 * time.Second
 	fewCandidates = 100
 	lookEveryFew  = time.Second
+	// dialableFor is how long it is taken for certain that a router can be
+	// dialled from here or not.
+	dialableFor = 5 * time.Minute
 )
 
 // class orders candidates by how gladly they are chosen for a Destination.
@@ -83,7 +88,12 @@ type field struct {
 	v4    bool // some can be dialled by IPv4
 	// lonely tells that none of them was ever met.
 	lonely bool
-	index  map[data.Hash]int
+	// few tells that so few were met that more are wanted at once.
+	few   bool
+	index map[data.Hash]int
+	// rejected are the RouterInfos of those that are none.
+	rejected map[*data.RouterInfo]bool
+	dialled  time.Time // when it was asked who can be dialled
 }
 
 // find gives the candidate of that name, nil if there is none.
@@ -98,16 +108,17 @@ func (f *field) find(h data.Hash) *candidate {
 // it, and it has the kind of address that almost all others have.
 func (f *field) anywhere(c *candidate) bool { return c.near && (c.v4 || !f.v4) }
 
-// look gives the candidates as of a second ago at most.
+// look gives the candidates as of a second ago at most, or of some seconds
+// when they are many.
 func (s *Selector) look(now time.Time) *field {
 	s.mu.Lock()
 	f := s.field
-	every := lookEvery
-	if f == nil || len(f.all) < fewCandidates {
-		every = lookEveryFew
+	scanEvery, ratedFor := lookEvery, classEvery
+	if f == nil || len(f.all) < fewCandidates || f.few {
+		scanEvery, ratedFor = lookEveryFew, lookEveryFew
 	}
-	scan := f == nil || stale(now, s.scannedAt, every)
-	if !scan && !stale(now, s.classedAt, lookEveryFew) {
+	scan := f == nil || stale(now, s.scannedAt, scanEvery)
+	if !scan && !stale(now, s.classedAt, ratedFor) {
 		s.mu.Unlock()
 		return f
 	}
@@ -118,9 +129,9 @@ func (s *Selector) look(now time.Time) *field {
 	s.mu.Unlock()
 
 	if scan {
-		f = s.scan(f)
+		f = s.scan(now, f)
 	} else {
-		f = &field{all: slices.Clone(f.all), index: f.index}
+		f = &field{all: slices.Clone(f.all), index: f.index, rejected: f.rejected, dialled: f.dialled}
 	}
 	s.class(now, f)
 	s.mu.Lock()
@@ -146,28 +157,42 @@ func stale(now, at time.Time, every time.Duration) bool {
 	return age < 0 || age >= every
 }
 
-// scan goes through the netDb. What RouterInfos said is known from before.
-func (s *Selector) scan(last *field) *field {
+// scan goes through the netDb. What is known of RouterInfos from before stays.
+func (s *Selector) scan(now time.Time, last *field) *field {
+	f := &field{rejected: make(map[*data.RouterInfo]bool), dialled: now}
 	before := make(map[*data.RouterInfo]*candidate)
 	if last != nil {
 		for i := range last.all {
 			before[last.all[i].info] = &last.all[i]
 		}
-	}
-	infos := s.known.Select(s.admits)
-	f := &field{all: make([]candidate, len(infos)), index: make(map[data.Hash]int, len(infos))}
-	for i, ri := range infos {
-		if c := before[ri]; c != nil {
-			f.all[i] = *c
-		} else {
-			f.all[i] = newCandidate(ri)
+		if !stale(now, last.dialled, dialableFor) {
+			f.dialled = last.dialled
 		}
+	}
+	infos := s.known.Select(func(ri *data.RouterInfo) bool {
+		admitted := before[ri] != nil || !(last != nil && last.rejected[ri]) && s.admits(ri)
+		if !admitted {
+			f.rejected[ri] = true
+		}
+		return admitted
+	})
+	f.all, f.index = make([]candidate, len(infos)), make(map[data.Hash]int, len(infos))
+	for i, ri := range infos {
 		c := &f.all[i]
+		if known := before[ri]; known != nil {
+			*c = *known
+		} else {
+			c.traits = newTraits(ri)
+		}
+		if before[ri] == nil || f.dialled.Equal(now) {
+			c.near = s.neighbours.Dialable(ri)
+		}
 		f.index[c.hop.Hash] = i
-		c.near, c.remote = s.neighbours.Dialable(ri), netip.Prefix{}
 		var at netip.Addr
 		if at, c.connected = s.neighbours.Remote(c.hop.Hash); c.connected {
 			c.remote = subnetOf(at)
+		} else {
+			c.remote = netip.Prefix{}
 		}
 	}
 	return f
@@ -200,6 +225,7 @@ func (s *Selector) class(now time.Time, f *field) {
 			f.add(strange, c)
 		}
 	}
+	f.few = len(f.known)+len(acquainted) < stock
 	if len(sound) < fewCapable {
 		// Only a few would be in all tunnels.
 		f.add(fast, sound...)

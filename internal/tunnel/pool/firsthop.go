@@ -65,13 +65,17 @@ func (s *Selector) first(now time.Time, f *field, w wish) *candidate {
 	if len(f.all) < fewForFirst {
 		return nil
 	}
+	resting := make(map[data.Hash]bool)
+	for _, h := range s.reserved(w.First) {
+		resting[h] = !s.profiles.Usable(now, h)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	set := s.set(now, w.First)
 	if set.review(now, f) {
 		s.dirty[w.First] = struct{}{}
 	}
-	able := set.able(f)
+	able := set.able(f, resting)
 	for len(able) < firstCount {
 		c := set.recruit(f, w, s.cfg.AnySubnet)
 		if c == nil {
@@ -126,9 +130,9 @@ func (set *firstHops) review(now time.Time, f *field) (changed bool) {
 }
 
 // able are the first of the members that can be used now.
-func (set *firstHops) able(f *field) (all []*candidate) {
+func (set *firstHops) able(f *field, resting map[data.Hash]bool) (all []*candidate) {
 	for _, m := range set.members {
-		if c := f.find(m.hash); c != nil && c.first(f) && len(all) < firstCount {
+		if c := f.find(m.hash); c != nil && !resting[m.hash] && c.first(f) && len(all) < firstCount {
 			all = append(all, c)
 		}
 	}

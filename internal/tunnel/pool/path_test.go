@@ -296,15 +296,22 @@ func TestOnlyChosenPeers(t *testing.T) {
 	}
 }
 
-// The netDb is gone through now and then, more often while it is small.
+// The netDb is gone through now and then, more often while it is small or
+// nobody was met.
 func TestCandidatesAreKeptForSeconds(t *testing.T) {
 	p := newPeer(t, "81.1.1.1")
-	for _, c := range []struct{ routers, scans int }{{1, 20}, {200, 2}} {
-		db := &netDb{}
+	for _, c := range []struct {
+		routers, scans int
+		met            bool
+	}{{1, 20, true}, {200, 20, false}, {200, 1, true}} {
+		db, profiles := &netDb{}, newProfiles(t)
+		if c.met {
+			profiles.Connected(now, p.hash)
+		}
 		for range c.routers {
 			db.routers = append(db.routers, p.ri)
 		}
-		s := newSelector(t, pool.PathConfig{}, self, db, newProfiles(t), everywhere{})
+		s := newSelector(t, pool.PathConfig{}, self, db, profiles, everywhere{})
 		for i := range 200 {
 			if _, err := s.Hops(now.Add(time.Duration(i)*100*time.Millisecond), pool.Wish{Direction: build.Outbound, Least: 1, Length: 1}); err != nil {
 				t.Fatal(err)

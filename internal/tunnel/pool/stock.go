@@ -16,8 +16,9 @@ const (
 )
 
 // Strangers gives routers to open a session with so that there are always some
-// newcomers to choose from, up to most of them.
-func (s *Selector) Strangers(now time.Time, most int) []data.Hash {
+// newcomers to choose from, up to most of them. It tells whether more may be
+// wanted soon: as long as few were met.
+func (s *Selector) Strangers(now time.Time, most int) (chosen []data.Hash, soon bool) {
 	f, connected := s.look(now), 0
 	var strangers, acquainted []*candidate
 	for i := range f.all {
@@ -32,9 +33,14 @@ func (s *Selector) Strangers(now time.Time, most int) []data.Hash {
 			acquainted = append(acquainted, c)
 		}
 	}
-	chosen := some(strangers, min(most, stock-connected-len(acquainted)))
-	return append(chosen, some(acquainted, min(most-len(chosen), ready-connected))...)
+	chosen = some(strangers, min(most, stock-connected-len(acquainted)))
+	chosen = append(chosen, some(acquainted, min(most-len(chosen), ready-connected))...)
+	return chosen, f.few || len(chosen) > 0
 }
+
+// doubtful is the score below which a router is no newcomer any more: it has
+// shown what it is good for, and is tried again when that has faded.
+const doubtful = 0.3
 
 // some draws up to n of the candidates, which are used up.
 func some(from []*candidate, n int) (chosen []data.Hash) {
@@ -51,7 +57,7 @@ func some(from []*candidate, n int) (chosen []data.Hash) {
 // long as we know few others.
 func (f *field) newcomers() (all []*candidate) {
 	for _, c := range f.byClass[met] {
-		if c.connected || len(f.known) < fewCapable {
+		if c.profile.Score >= doubtful && (c.connected || len(f.known) < fewCapable) {
 			all = append(all, c)
 		}
 	}

@@ -71,7 +71,7 @@ func (w *weather) ended(now time.Time, ok, newcomer bool) {
 	}
 	switch {
 	case newcomer && ok:
-		w.caution /= 2
+		w.caution -= (w.caution + 3) / 4
 	case newcomer:
 		w.caution = min(2*w.caution+1, worstCaution)
 	}
