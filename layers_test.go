@@ -46,6 +46,7 @@ var layers = map[string]int{
 	"internal/transport":       42,
 	"internal/transport/ntcp2": 41,
 	"internal/transport/block": 40,
+	"internal/transport/pace":  40,
 	"internal/netdb":           30,
 	"internal/profile":         30,
 	"internal/naming":          30,

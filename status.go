@@ -181,12 +181,11 @@ func inWords(counts map[transit.Reason]uint64) map[string]uint64 {
 	return words
 }
 
-// Bandwidth is traffic since the start, and its rate over 15 seconds.
+// Bandwidth is what passes on the wire, each way: bytes since the start, their
+// rate over 15 seconds, and the limits.
 type Bandwidth struct {
-	OwnIn      router.Traffic `json:"own_in"`
-	OwnOut     router.Traffic `json:"own_out"`
-	TransitIn  router.Traffic `json:"transit_in"`
-	TransitOut router.Traffic `json:"transit_out"`
+	In  router.Line `json:"in"`
+	Out router.Line `json:"out"`
 }
 
 // Messages counts I2NP messages, and those that came to nothing.

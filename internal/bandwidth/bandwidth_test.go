@@ -11,6 +11,24 @@ import (
 
 var begin = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
+// allow sends a message of n bytes if it may go.
+func allow(l *Limiter, now time.Time, d Direction, c Class, n int) bool {
+	var took, used Bytes
+	took[c], used[c] = l.Take(now, d, c, n), n
+	if took[c] == 0 {
+		return false
+	}
+	l.Settle(now, d, took, used)
+	return true
+}
+
+// spend tells of bytes that went without being asked for.
+func spend(l *Limiter, now time.Time, d Direction, c Class, n int) {
+	var used Bytes
+	used[c] = n
+	l.Settle(now, d, Bytes{}, used)
+}
+
 // traffic is what one class offers: a message of size bytes every so often.
 type traffic struct {
 	class   Class
@@ -30,7 +48,7 @@ func run(l *Limiter, from time.Time, seconds int, all []*traffic) {
 		for _, t := range all {
 			// As many as are due in this millisecond.
 			for n := (at + tick) / t.every; n > at/t.every; n-- {
-				if l.Allow(from.Add(at), Out, t.class, t.size) {
+				if allow(l, from.Add(at), Out, t.class, t.size) {
 					t.passed[at/time.Second] += t.size
 				} else {
 					t.dropped++
@@ -122,7 +140,7 @@ func TestOwnTrafficGoesBeforeTransit(t *testing.T) {
 
 func TestSpentBytesAreMadeUpFor(t *testing.T) {
 	l := NewLimiter(begin, Limits{In: Line{Total: 10_000}})
-	l.Spend(begin, In, Own, 22_000) // two seconds more than was saved
+	spend(l, begin, In, Own, 22_000) // two seconds more than was saved
 	if l.Wait(begin.Add(1900*time.Millisecond), In, Own) == 0 {
 		t.Error("open too early")
 	}
@@ -130,24 +148,24 @@ func TestSpentBytesAreMadeUpFor(t *testing.T) {
 		t.Error("still in debt")
 	}
 	// Debt has an end.
-	l.Spend(begin, In, Own, 1<<30)
+	spend(l, begin, In, Own, 1<<30)
 	if w := l.Wait(begin, In, Own); w > 11*time.Second {
 		t.Errorf("wait for %v", w)
 	}
-	if !l.Allow(begin, Out, Own, 1<<20) {
+	if !allow(l, begin, Out, Own, 1<<20) {
 		t.Error("the other direction has to wait as well")
 	}
 }
 
 func TestMessageBiggerThanTheSavingsPasses(t *testing.T) {
 	l := NewLimiter(begin, Limits{Out: Line{Own: 12_000}})
-	if !l.Allow(begin, Out, Own, 60_000) {
+	if !allow(l, begin, Out, Own, 60_000) {
 		t.Fatal("it does not")
 	}
-	if l.Allow(begin.Add(4*time.Second), Out, Own, 1) {
+	if allow(l, begin.Add(4*time.Second), Out, Own, 1) {
 		t.Error("it was not paid for")
 	}
-	if !l.Allow(begin.Add(5*time.Second), Out, Own, 1) {
+	if !allow(l, begin.Add(5*time.Second), Out, Own, 1) {
 		t.Error("it was paid for more than once")
 	}
 }
@@ -159,11 +177,11 @@ func TestWaitEndsWhenAllowBegins(t *testing.T) {
 		now := begin
 		for i := range 50 {
 			w := l.Wait(now, Out, class)
-			if w > 0 && l.Allow(now.Add(w-2*time.Microsecond), Out, class, 1) {
+			if w > 0 && allow(l, now.Add(w-2*time.Microsecond), Out, class, 1) {
 				t.Fatalf("%d: allowed before the wait of %v was over", i, w)
 			}
 			now = now.Add(w)
-			if !l.Allow(now, Out, class, 500+i) {
+			if !allow(l, now, Out, class, 500+i) {
 				t.Fatalf("%d: not allowed after a wait of %v", i, w)
 			}
 		}
@@ -173,11 +191,11 @@ func TestWaitEndsWhenAllowBegins(t *testing.T) {
 func TestNoLimitAndNothing(t *testing.T) {
 	l := NewLimiter(begin, Limits{Out: Line{Transit: -1}})
 	for range 100 {
-		if !l.Allow(begin, Out, Own, 1<<30) || !l.Allow(begin, In, Transit, 1<<30) {
+		if !allow(l, begin, Out, Own, 1<<30) || !allow(l, begin, In, Transit, 1<<30) {
 			t.Fatal("held back without a limit")
 		}
 	}
-	if l.Allow(begin, Out, Transit, 1) {
+	if allow(l, begin, Out, Transit, 1) {
 		t.Error("let through where nothing may")
 	}
 	if f := l.Fill(begin, Out, Own); f != 0 {
@@ -193,7 +211,7 @@ func TestNoLimitAndNothing(t *testing.T) {
 
 func TestNewLimitsHoldAtOnce(t *testing.T) {
 	l := NewLimiter(begin, Limits{})
-	l.Allow(begin, Out, Own, 1<<30)
+	allow(l, begin, Out, Own, 1<<30)
 	for i, limit := range []int64{1_000_000, 50_000, 400_000} {
 		from := begin.Add(time.Duration(i) * time.Minute)
 		l.SetLimits(from, Limits{Out: Line{Own: limit}})
@@ -204,7 +222,7 @@ func TestNewLimitsHoldAtOnce(t *testing.T) {
 		within(t, "most", most, float64(limit), 0.03)
 	}
 	l.SetLimits(begin.Add(time.Hour), Limits{})
-	if !l.Allow(begin.Add(time.Hour), Out, Own, 1<<30) || !l.Allow(begin.Add(time.Hour), Out, Own, 1) {
+	if !allow(l, begin.Add(time.Hour), Out, Own, 1<<30) || !allow(l, begin.Add(time.Hour), Out, Own, 1) {
 		t.Error("a lifted limit still holds")
 	}
 }
@@ -216,7 +234,7 @@ func TestSetLimitsIsNoWayAroundThem(t *testing.T) {
 	for i := range 1000 {
 		now := begin.Add(time.Duration(i) * time.Millisecond)
 		l.SetLimits(now, limits)
-		if l.Allow(now, Out, Own, 1000) {
+		if allow(l, now, Out, Own, 1000) {
 			sum += 1000
 		}
 	}
@@ -231,7 +249,7 @@ func TestTimesThatDifferALittleEarnNothing(t *testing.T) {
 	for i := range 1000 {
 		// Two goroutines, one half a second behind.
 		now := begin.Add(time.Duration(i%2) * 500 * time.Millisecond)
-		if l.Allow(now, Out, Own, 1000) {
+		if allow(l, now, Out, Own, 1000) {
 			sum += 1000
 		}
 	}
@@ -242,12 +260,12 @@ func TestTimesThatDifferALittleEarnNothing(t *testing.T) {
 
 func TestClockPutBackGoesOnFromThere(t *testing.T) {
 	l := NewLimiter(begin, Limits{Out: Line{Own: 10_000}})
-	l.Allow(begin, Out, Own, 4000)
+	allow(l, begin, Out, Own, 4000)
 	back := begin.Add(-time.Hour)
-	if l.Allow(back, Out, Own, 1) {
+	if allow(l, back, Out, Own, 1) {
 		t.Error("putting the clock back paid for something")
 	}
-	if !l.Allow(back.Add(300*time.Millisecond), Out, Own, 1) {
+	if !allow(l, back.Add(300*time.Millisecond), Out, Own, 1) {
 		t.Error("held back until the old time comes again")
 	}
 }
@@ -265,7 +283,7 @@ func TestEarlyDropSettlesAtTheLimit(t *testing.T) {
 				if rng.Float64() < EarlyDrop(l.Fill(now, Out, Transit)) {
 					continue
 				}
-				if l.Allow(now, Out, Transit, 1000) {
+				if allow(l, now, Out, Transit, 1000) {
 					passed += 1000
 				} else {
 					refused++
@@ -298,9 +316,9 @@ func TestLimiterCountsWhatGoes(t *testing.T) {
 	now := begin
 	for range 20 {
 		now = now.Add(time.Second)
-		l.Allow(now, Out, Own, 700)
-		l.Allow(now, Out, Own, 0)
-		l.Spend(now, In, Transit, 5000)
+		allow(l, now, Out, Own, 700)
+		allow(l, now, Out, Own, 0)
+		spend(l, now, In, Transit, 5000)
 	}
 	within(t, "average in", l.Average(now, In, Transit, FifteenSeconds), 5000, 0.1)
 	within(t, "average out", l.Average(now, Out, Own, FifteenSeconds), 700, 0.1)
@@ -308,9 +326,9 @@ func TestLimiterCountsWhatGoes(t *testing.T) {
 		t.Errorf("total in %d", n)
 	}
 	// What is refused does not count.
-	l.Spend(now, Out, Own, 1_000)
+	spend(l, now, Out, Own, 1_000)
 	before := l.Total(Out, Own)
-	if l.Allow(now, Out, Own, 700) || l.Total(Out, Own) != before {
+	if allow(l, now, Out, Own, 700) || l.Total(Out, Own) != before {
 		t.Error("a refused message was counted")
 	}
 }
@@ -321,8 +339,8 @@ func TestLimiterAllocatesNothing(t *testing.T) {
 	n := testing.AllocsPerRun(1000, func() {
 		now = now.Add(time.Millisecond)
 		EarlyDrop(l.Fill(now, Out, Transit))
-		l.Allow(now, Out, Transit, 1000)
-		l.Spend(now, In, Own, 1000)
+		allow(l, now, Out, Transit, 1000)
+		spend(l, now, In, Own, 1000)
 		l.Wait(now, Out, Own)
 	})
 	if n != 0 {
@@ -336,6 +354,6 @@ func BenchmarkAllow(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(2 * time.Microsecond)
-		l.Allow(now, Out, Transit, 1000)
+		allow(l, now, Out, Transit, 1000)
 	}
 }

@@ -1,6 +1,9 @@
 package bandwidth
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// savings is how long a limit's worth a bucket can hold: enough to smooth
@@ -72,12 +75,26 @@ func (b *bucket) open(now time.Time, share float64) bool {
 	return b.level > share*b.capacity()
 }
 
-// take takes out n bytes; flow has been called.
+// room is how many of n bytes are there beyond a share of the capacity, and at
+// least one when it is open.
+func (b *bucket) room(now time.Time, share float64, n int) int {
+	switch {
+	case !b.open(now, share):
+		return 0
+	case b.limit == 0:
+		return n
+	}
+	return min(n, int(math.Ceil(b.level-share*b.capacity())))
+}
+
+// take takes out n bytes, or puts them back when n is negative; flow has been
+// called.
 func (b *bucket) take(n int) {
 	if b.limit <= 0 {
 		return
 	}
-	b.level = max(b.level-float64(n), -float64(b.limit)*patience.Seconds())
+	left := min(b.level-float64(n), b.capacity())
+	b.level = max(left, -float64(b.limit)*patience.Seconds())
 }
 
 // wait is how long it takes until open.

@@ -115,7 +115,10 @@ func (f *Fake) send(r *host.Round, to data.Hash, kind i2np.Type, id uint32, body
 }
 
 // Message implements transport.Handler.
-func (f *Fake) Message(r *host.Round, _ data.Hash, m i2np.Message) { f.take(r, m) }
+func (f *Fake) Message(r *host.Round, _ data.Hash, m i2np.Message) bandwidth.Class {
+	f.take(r, m)
+	return bandwidth.Own
+}
 
 // RouterInfo implements transport.Handler.
 func (f *Fake) RouterInfo(_ *host.Round, ri *data.RouterInfo, _ bool) {

@@ -125,6 +125,20 @@ type StreamHandler interface {
 	Closed(r *Round, err error)
 }
 
+// Meter is a StreamHandler that decides how much of its stream is read. What
+// is not read stays with the peer, which TCP slows down. Its calls come outside
+// rounds, between those of the StreamHandler, and none when the stream is
+// ending on this side: then what is left is read freely.
+type Meter interface {
+	StreamHandler
+	// Room is how many of n bytes may be read now.
+	Room(n int) int
+	// Held tells that Room was nothing, and that nothing is read until
+	// Stream.Resume. On some systems it is not known yet whether there is
+	// anything to read.
+	Held()
+}
+
 // StreamQueue is how many unsent bytes a Stream holds before ErrFull.
 const StreamQueue = 256 << 10
 
@@ -136,6 +150,9 @@ type Stream interface {
 	Write(b []byte) error
 	// Queued is how many bytes wait to be sent.
 	Queued() int
+	// Resume ends the hold of a stream whose Meter was told Held: it is asked
+	// again. At other times it does nothing, or has it asked once more.
+	Resume()
 	// Local and Remote are the two ends; Local is zero before Opened.
 	Local() netip.AddrPort
 	Remote() netip.AddrPort

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -12,15 +13,19 @@ import (
 // waiting, a buffer is taken only once there is something to read, so that
 // idle connections hold none.
 type reader struct {
-	p    *Portable
-	conn *net.TCPConn
-	raw  syscall.RawConn // nil: plain reads
-	try  func(fd uintptr) bool
+	p      *Portable
+	conn   *net.TCPConn
+	raw    syscall.RawConn // nil: plain reads
+	try    func(fd uintptr) bool
+	meter  Meter         // nil: all is read
+	resume chan struct{} // told when a hold may be over
+	free   atomic.Bool   // the meter is asked no more
 
 	// What try found.
-	fr  *frame
-	n   int
-	err error
+	fr   *frame
+	n    int
+	err  error
+	held bool
 }
 
 func (d *reader) init(p *Portable, conn *net.TCPConn) {
@@ -29,19 +34,74 @@ func (d *reader) init(p *Portable, conn *net.TCPConn) {
 	d.try = d.ready
 }
 
+// measure has h asked before each read, if it is a Meter.
+func (d *reader) measure(h StreamHandler) {
+	if m, ok := h.(Meter); ok {
+		d.meter = m
+	}
+}
+
+// room is how much may be read now.
+func (d *reader) room() int {
+	if d.meter == nil || d.free.Load() {
+		return readSize
+	}
+	return d.meter.Room(readSize)
+}
+
+// hold waits until the meter is to be asked again.
+func (d *reader) hold() {
+	d.meter.Held()
+	if !d.free.Load() {
+		<-d.resume
+	}
+}
+
+// wake ends a hold.
+func (d *reader) wake() {
+	select {
+	case d.resume <- struct{}{}:
+	default:
+	}
+}
+
+// release ends all holds for ever.
+func (d *reader) release() {
+	d.free.Store(true)
+	d.wake()
+}
+
 // read waits for bytes. The caller gives the frame back, which is nil with
 // an error.
 func (d *reader) read() (fr *frame, n int, err error) {
+	for {
+		fr, n, err = d.readOnce()
+		if !d.held {
+			return fr, n, err
+		}
+		d.held = false
+		d.hold()
+	}
+}
+
+// readOnce waits for bytes, or for bytes that may not be read: then held is
+// set.
+func (d *reader) readOnce() (fr *frame, n int, err error) {
 	if d.raw == nil {
+		room := d.room()
+		if room == 0 {
+			d.held = true
+			return nil, 0, nil
+		}
 		fr = d.p.frames.Get().(*frame)
-		n, err = d.conn.Read(fr.buf[:])
+		n, err = d.conn.Read(fr.buf[:room])
 	} else {
 		err = d.raw.Read(d.try)
 		fr, n = d.fr, d.n
 		if err == nil {
 			err = d.err
 		}
-		if err == nil && n == 0 {
+		if err == nil && n == 0 && !d.held {
 			err = io.EOF
 		}
 		d.fr, d.err = nil, nil
@@ -55,8 +115,15 @@ func (d *reader) read() (fr *frame, n int, err error) {
 
 // ready is one attempt. It reports false when there is nothing to read yet.
 func (d *reader) ready(fd uintptr) bool {
+	room := d.room()
+	if room == 0 {
+		if d.held = bytesWait(fd); d.held {
+			return true
+		}
+		room = 1 // the end, perhaps
+	}
 	fr := d.p.frames.Get().(*frame)
-	n, err := tryRead(fd, fr.buf[:])
+	n, err := tryRead(fd, fr.buf[:room])
 	if again(err) {
 		d.p.frames.Put(fr)
 		return false

@@ -38,6 +38,17 @@ func tryRead(fd uintptr, b []byte) (int, error) {
 	}
 }
 
+// bytesWait tells whether tryRead would read any.
+func bytesWait(fd uintptr) bool {
+	var b [1]byte
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return err == nil && n > 0
+		}
+	}
+}
+
 // tryWrite writes what there is room for.
 func tryWrite(fd uintptr, b []byte) (int, error) {
 	for {

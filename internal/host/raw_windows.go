@@ -27,6 +27,8 @@ func again(error) bool { return false }
 
 func tryRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
+func bytesWait(uintptr) bool { return true }
+
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 type target struct{}

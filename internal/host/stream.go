@@ -78,6 +78,9 @@ func (s *stream) Queued() int {
 	return s.out.size
 }
 
+// Resume implements [Stream].
+func (s *stream) Resume() { s.in.wake() }
+
 // Write implements [Stream]. What the system takes at once never waits for
 // another goroutine.
 func (s *stream) Write(b []byte) error {
@@ -154,6 +157,7 @@ func (s *stream) send() {
 // broken notes that the connection takes no more bytes. The reader goes on
 // for a little to get what arrived before.
 func (s *stream) broken(err error) {
+	s.in.release()
 	if s.cause == nil {
 		s.cause = failure(err)
 		s.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
@@ -178,6 +182,7 @@ func (s *stream) Close() {
 	}
 	s.cause = ErrClosed
 	s.closing.Store(true)
+	s.in.release()
 	switch {
 	case s.conn == nil:
 		s.cancel()
@@ -214,6 +219,7 @@ func (s *stream) kill(cause error) {
 		s.cause = cause
 	}
 	s.closing.Store(true)
+	s.in.release()
 	s.flushed = false
 	if s.conn == nil {
 		s.cancel()
@@ -225,6 +231,7 @@ func (s *stream) kill(cause error) {
 // serve reads until the end and takes leave of the handler.
 func (s *stream) serve() {
 	defer s.p.remove(s)
+	s.in.measure(s.h)
 	s.finish(s.readAll())
 }
 

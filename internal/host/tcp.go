@@ -144,6 +144,7 @@ func (a *acceptor) serve() {
 func (a *acceptor) welcome(conn *net.TCPConn) {
 	s := &stream{p: a.p, remote: addrPort(conn.RemoteAddr())}
 	s.out.pool = &a.p.chunks
+	s.in.resume = make(chan struct{}, 1)
 	s.attach(conn)
 	if !a.p.add(s) {
 		conn.Close()
@@ -167,6 +168,7 @@ func (p *Portable) DialTCP(local netip.Addr, to netip.AddrPort, h StreamHandler)
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.ConnectTimeout)
 	s := &stream{p: p, h: h, remote: unmap(to), cancel: cancel}
 	s.out.pool = &p.chunks
+	s.in.resume = make(chan struct{}, 1)
 	if !p.add(s) {
 		s.shut()
 		return s

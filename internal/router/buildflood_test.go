@@ -126,6 +126,7 @@ func floodFrom(t *testing.T, neighbours int) {
 	}
 	victim := prepare(t, w, "10.0.1.1")
 	victim.cfg.Transport.MaxSessions = 200
+	victim.cfg.Share = 20e6 // so that bandwidth is no reason to slow anybody
 	victim.start()
 	f := newFlood(victim, neighbours, honest)
 	w.Run(20 * time.Second)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"allium/internal/bandwidth"
 	"allium/internal/netdb"
 	"allium/internal/netdb/floodfill"
 	"allium/internal/setting"
@@ -24,11 +25,12 @@ type Config struct {
 	// MinVersion is the oldest router.version used for anything, such as
 	// 0.9.58. Empty for any.
 	MinVersion string
-	// Share is the bandwidth lent to others, for our bandwidth class, in bytes
-	// per second.
+	// Share is the bandwidth lent to others, each way, which also decides our
+	// bandwidth class.
 	Share setting.Bandwidth
-	// Limits of all traffic, per direction. Zero is no limit.
-	LimitIn, LimitOut setting.Bandwidth
+	// Limits of all traffic, and of our own, per direction. Zero is no limit.
+	LimitIn, LimitOut       setting.Bandwidth
+	OwnLimitIn, OwnLimitOut setting.Bandwidth
 
 	Transport   transport.Config
 	Transit     transit.Config
@@ -53,4 +55,17 @@ func (c *Config) lent() setting.Bandwidth {
 		}
 	}
 	return lent
+}
+
+// limits are those of bandwidth. Who lends nothing sends nothing on, and still
+// reads what others send: answers to our own questions are among it.
+func (c *Config) limits() bandwidth.Limits {
+	l := bandwidth.Limits{
+		In:  bandwidth.Line{Own: int64(c.OwnLimitIn), Transit: int64(c.Share), Total: int64(c.LimitIn)},
+		Out: bandwidth.Line{Own: int64(c.OwnLimitOut), Transit: int64(c.Share), Total: int64(c.LimitOut)},
+	}
+	if c.Share == 0 {
+		l.Out.Transit = -1
+	}
+	return l
 }

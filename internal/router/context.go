@@ -111,7 +111,6 @@ func (c *Context) deliver(r *host.Round, m i2np.Message) {
 	if !c.ready.Load() {
 		return // nothing can have been asked yet
 	}
-	c.rt.account(r.Now, len(m.Body))
 	if m.CheckExpiration(r.Now) != nil {
 		c.rt.counts.expired.Add(1)
 		return

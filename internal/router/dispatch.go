@@ -27,12 +27,12 @@ type counts struct {
 type incoming struct{ *Router }
 
 // Message implements transport.Handler.
-func (in incoming) Message(r *host.Round, from data.Hash, m i2np.Message) {
+func (in incoming) Message(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class {
 	if !in.running.Load() {
-		return
+		return bandwidth.Control
 	}
 	in.counts.received.Add(1)
-	in.dispatch(r, from, m)
+	return in.dispatch(r, from, m)
 }
 
 // RouterInfo implements transport.Handler: a peer's own, straight from it.
@@ -66,41 +66,66 @@ func (in incoming) Banned(now time.Time, peer data.Hash) bool {
 	return in.profiles.Banned(now, peer)
 }
 
-// dispatch hands a message to whom it concerns. Tunnel messages come first:
-// they are almost all there is. from is our own hash for what we send to
-// ourselves, and zero for what came out of somebody's tunnel.
-func (rt *Router) dispatch(r *host.Round, from data.Hash, m i2np.Message) {
+// dispatch hands a message to whom it concerns, and gives whom it serves.
+// Tunnel messages come first: they are almost all there is. from is our own
+// hash for what we send to ourselves, and zero for what came out of somebody's
+// tunnel.
+func (rt *Router) dispatch(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class {
 	switch m.Type {
 	case i2np.TypeTunnelData:
-		rt.tunnelData(r, from, m)
-		return
+		return rt.tunnelData(r, from, m)
 	case i2np.TypeTunnelGateway:
-		rt.tunnelGateway(r, from, m)
-		return
+		return rt.tunnelGateway(r, from, m)
 	}
 	if m.CheckExpiration(r.Now) != nil {
 		rt.counts.expired.Add(1)
-		return
+		return bandwidth.Control
 	}
 	if from != rt.hash && rt.repeated(r.Now, m) {
 		rt.counts.repeated.Add(1)
-		return
+		return bandwidth.Control
 	}
+	if rt.answers(r, from, m) {
+		return bandwidth.Own
+	}
+	rt.serve(r, from, m)
+	return bandwidth.Control
+}
+
+// answers takes a message that we wait for, and reports false for all others.
+func (rt *Router) answers(r *host.Round, from data.Hash, m i2np.Message) bool {
 	switch m.Type {
 	case i2np.TypeShortTunnelBuild:
-		if !rt.builder.Reply(r, m) {
-			rt.transit.Request(r, from, m)
+		return rt.builder.Reply(r, m)
+	case i2np.TypeGarlic:
+		return rt.expected(r, m)
+	case i2np.TypeDatabaseStore, i2np.TypeDatabaseSearchReply, i2np.TypeDeliveryStatus:
+		return rt.explore.query.Handle(r, from, m)
+	}
+	return false
+}
+
+// serve does what others ask of us. What may have to be answered is dropped
+// when there is no bandwidth for answers; requests for tunnels wait for it.
+func (rt *Router) serve(r *host.Round, from data.Hash, m i2np.Message) {
+	switch m.Type {
+	case i2np.TypeShortTunnelBuild:
+		rt.transit.Request(r, from, m)
+		return
+	case i2np.TypeGarlic, i2np.TypeDatabaseStore, i2np.TypeDatabaseLookup:
+		if rt.limiter.Wait(r.Now, bandwidth.Out, bandwidth.Control) > 0 {
+			rt.counts.busy.Add(1)
+			return
 		}
+	}
+	switch m.Type {
 	case i2np.TypeGarlic:
 		rt.garlic(r, m)
 	case i2np.TypeDatabaseStore:
-		if !rt.explore.query.Handle(r, from, m) {
-			rt.floodfill.Store(r, from, m)
-		}
+		rt.floodfill.Store(r, from, m)
 	case i2np.TypeDatabaseLookup:
 		rt.floodfill.Lookup(r, from, m)
 	case i2np.TypeDatabaseSearchReply, i2np.TypeDeliveryStatus:
-		rt.explore.query.Handle(r, from, m)
 	default:
 		rt.counts.unknown.Add(1)
 	}
@@ -116,19 +141,20 @@ func (rt *Router) repeated(now time.Time, m i2np.Message) bool {
 	return rt.seen.Seen(now, key[:])
 }
 
-func (rt *Router) tunnelData(r *host.Round, from data.Hash, m i2np.Message) {
+func (rt *Router) tunnelData(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class {
 	d, err := i2np.ParseTunnelData(m.Body)
 	if err != nil {
 		rt.counts.malformed.Add(1)
 		rt.misbehaved(r.Now, from)
-		return
+		return bandwidth.Transit
 	}
 	t, ok := rt.table.Lookup(tunnel.ID(d.TunnelID()))
 	if !ok {
 		rt.counts.unknown.Add(1)
-		return
+		return bandwidth.Transit
 	}
 	t.TunnelData(r, from, d)
+	return t.Class()
 }
 
 // banFor is how long a router is banned that does not keep to the protocol.
@@ -144,29 +170,34 @@ func (rt *Router) misbehaved(now time.Time, peer data.Hash) {
 	}
 }
 
-func (rt *Router) tunnelGateway(r *host.Round, from data.Hash, m i2np.Message) {
+func (rt *Router) tunnelGateway(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class {
 	g, err := i2np.ParseTunnelGateway(m.Body)
 	if err != nil {
 		rt.counts.malformed.Add(1)
-		return
+		return bandwidth.Transit
 	}
 	t, ok := rt.table.Lookup(tunnel.ID(g.TunnelID))
 	if !ok {
 		rt.counts.unknown.Add(1)
-		return
+		return bandwidth.Transit
 	}
 	t.TunnelGateway(r, from, g.Message)
+	return t.Class()
 }
 
-// garlic opens garlic for the router itself: an answer we wait for, or a
-// request that came through somebody's tunnel.
+// expected takes garlic that is an answer we wait for, and reports false for
+// all other.
+func (rt *Router) expected(r *host.Round, m i2np.Message) bool {
+	g, err := i2np.ParseGarlic(m.Body)
+	return err == nil && rt.explore.opened(r, g.Data)
+}
+
+// garlic opens garlic for the router itself, a request that came through
+// somebody's tunnel.
 func (rt *Router) garlic(r *host.Round, m i2np.Message) {
 	g, err := i2np.ParseGarlic(m.Body)
 	if err != nil {
 		rt.counts.malformed.Add(1)
-		return
-	}
-	if rt.explore.opened(r, g.Data) {
 		return
 	}
 	if !rt.garlicRate.AllowN(r.Now, 1) {
@@ -226,9 +257,4 @@ func (rt *Router) local(r *host.Round, m i2np.Message) {
 		from = rt.hash
 	}
 	r.Gather(host.Encrypt, rt).(*loop).add(from, m)
-}
-
-// account counts own traffic that came in, for the rates people see.
-func (rt *Router) account(now time.Time, n int) {
-	rt.limiter.Spend(now, bandwidth.In, bandwidth.Own, n)
 }

@@ -169,11 +169,7 @@ func (rt *Router) knowledge(s store.Store) error {
 // connections makes the transports, and with their addresses our first
 // RouterInfo.
 func (rt *Router) connections() error {
-	limits := bandwidth.Limits{
-		In:  bandwidth.Line{Total: int64(rt.cfg.LimitIn), Transit: int64(rt.cfg.Share)},
-		Out: bandwidth.Line{Total: int64(rt.cfg.LimitOut), Transit: int64(rt.cfg.Share)},
-	}
-	rt.limiter = bandwidth.NewLimiter(rt.h.Now(), limits)
+	rt.limiter = bandwidth.NewLimiter(rt.h.Now(), rt.cfg.limits())
 	rt.own = &ownInfo{rt: rt}
 	local := rt.id.local(rt.cfg.NetID)
 	local.RouterInfo = rt.own.get

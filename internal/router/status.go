@@ -34,8 +34,27 @@ type Status struct {
 	Queries    query.Status
 	Served     floodfill.Status
 	Transit    transit.Stats
-	Bandwidth  struct{ OwnIn, OwnOut, TransitIn, TransitOut Traffic }
+	Bandwidth  Bandwidth
 	Messages   Messages
+}
+
+// Bandwidth is what passes on the wire, by whom it serves: ourselves, other
+// routers (handshakes, and answers to requests for tunnels and of the netDb),
+// and tunnels we carry.
+type Bandwidth struct {
+	In, Out Line
+}
+
+// Line is one direction of it.
+type Line struct {
+	Own     Traffic `json:"own"`
+	Control Traffic `json:"control"`
+	Transit Traffic `json:"transit"`
+	// The limits in bytes per second, 0 where there is none, and -1 where
+	// nothing may pass. Control and Transit have one together.
+	OwnLimit   int64 `json:"own_limit"`
+	LentLimit  int64 `json:"lent_limit"`
+	TotalLimit int64 `json:"total_limit"`
 }
 
 // Traffic is one class of traffic in one direction.
@@ -72,9 +91,11 @@ func (rt *Router) Status(now time.Time) Status {
 	}
 	own := rt.explore.Pool.Status(now)
 	s.Ready = own.Inbound.Good > 0 && own.Outbound.Good > 0
-	b := &s.Bandwidth
-	b.OwnIn, b.OwnOut = rt.traffic(now, bandwidth.In, bandwidth.Own), rt.traffic(now, bandwidth.Out, bandwidth.Own)
-	b.TransitIn, b.TransitOut = rt.traffic(now, bandwidth.In, bandwidth.Transit), rt.traffic(now, bandwidth.Out, bandwidth.Transit)
+	limits := rt.limiter.Limits()
+	s.Bandwidth = Bandwidth{
+		In:  rt.line(now, bandwidth.In, limits.In),
+		Out: rt.line(now, bandwidth.Out, limits.Out),
+	}
 	c := &rt.counts
 	s.Messages = Messages{
 		Received: c.received.Load(), Malformed: c.malformed.Load(), Expired: c.expired.Load(),
@@ -82,6 +103,15 @@ func (rt *Router) Status(now time.Time) Status {
 		Undeliverable: c.undeliverable.Load(),
 	}
 	return s
+}
+
+func (rt *Router) line(now time.Time, d bandwidth.Direction, limit bandwidth.Line) Line {
+	return Line{
+		Own: rt.traffic(now, d, bandwidth.Own), OwnLimit: limit.Own,
+		Control: rt.traffic(now, d, bandwidth.Control),
+		Transit: rt.traffic(now, d, bandwidth.Transit), LentLimit: limit.Transit,
+		TotalLimit: limit.Total,
+	}
 }
 
 func (rt *Router) traffic(now time.Time, d bandwidth.Direction, c bandwidth.Class) Traffic {

@@ -29,6 +29,7 @@ type pipe struct {
 	first    int  // of segments
 	lent     bool // bytes before head are lent to the receiver
 	queued   bool // the pipe is scheduled
+	held     bool // the receiver reads nothing until it is told to
 	end      ending
 	departed int64 // when the last segment was cut
 	since    int64 // when arrivals began to fail, 0 while they do not
@@ -143,7 +144,7 @@ func (p *pipe) resend(tries int) int64 {
 
 // schedule makes the arrival of the first segment the next event of the pipe.
 func (p *pipe) schedule() {
-	if !p.queued && p.first < len(p.segments) {
+	if !p.queued && !p.held && p.first < len(p.segments) {
 		p.queued = true
 		p.w.events.at(p.segments[p.first].when, p)
 	}
@@ -175,19 +176,49 @@ func (p *pipe) fire(w *World) {
 			return
 		}
 	}
-	p.deliver(p.take())
+	if room := p.room(); room > 0 {
+		p.deliver(p.take(room))
+	}
 }
 
-// take takes the first segment, and at random the ones behind it that are
-// there as well.
-func (p *pipe) take() (n int, end ending) {
+// room asks the receiver how much it reads now. With nothing, the pipe is
+// held.
+func (p *pipe) room() int {
+	m, metered := p.to.h.(host.Meter)
+	if !metered || p.to.done || p.to.closing || p.segments[p.first].end != notEnded {
+		return maxSegment
+	}
+	n := m.Room(maxSegment)
+	if n == 0 {
+		p.held = true
+		m.Held()
+	}
+	return n
+}
+
+// release has the receiver asked again.
+func (p *pipe) release() {
+	if p != nil && p.held {
+		p.held = false
+		p.schedule()
+	}
+}
+
+// take takes room bytes at most of the first segment, and at random the ones
+// behind it that are there as well.
+func (p *pipe) take(room int) (n int, end ending) {
 	s := p.segments[p.first]
+	if s.n > room {
+		p.segments[p.first].n -= room
+		p.schedule()
+		return room, notEnded
+	}
 	p.first++
 	n, end = s.n, s.end
 	joins := !p.w.cfg.Whole && p.to.host.machine.link.Down == 0
 	for joins && end == notEnded && p.first < len(p.segments) {
 		s := p.segments[p.first]
-		if s.when > p.w.events.now || s.end != notEnded || n+s.n > maxSegment || p.w.rand.Uint32()%2 == 0 {
+		if s.when > p.w.events.now || s.end != notEnded || n+s.n > room || p.w.rand.Uint32()%2 == 0 {
 			break
 		}
 		n += s.n

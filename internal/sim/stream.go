@@ -45,6 +45,17 @@ func (s *stream) Local() netip.AddrPort {
 // Remote implements [host.Stream].
 func (s *stream) Remote() netip.AddrPort { return s.remote }
 
+// in is what the peer sends, nil before there is one.
+func (s *stream) in() *pipe {
+	if s.out.to == nil {
+		return nil
+	}
+	return &s.out.to.out
+}
+
+// Resume implements [host.Stream].
+func (s *stream) Resume() { s.in().release() }
+
 // Queued implements [host.Stream].
 func (s *stream) Queued() int { return s.out.waiting() }
 
@@ -83,6 +94,7 @@ func (s *stream) Close() {
 		return
 	}
 	s.cause, s.closing = host.ErrClosed, true
+	s.in().release()
 	events := &s.host.w.events
 	switch {
 	case !s.open:
@@ -100,6 +112,7 @@ func (s *stream) Reset() {
 		return
 	}
 	s.closing = true
+	s.in().release()
 	s.cause = causeOr(s.cause, host.ErrClosed)
 	s.out.finish(reset)
 	s.fail(host.ErrClosed, s.host.w.events.now)
@@ -124,6 +137,7 @@ func (s *stream) abandon() {
 // die takes the stream away with its machine.
 func (s *stream) die() {
 	s.done = true
+	s.in().release()
 	s.out.cut()
 }
 
@@ -158,6 +172,7 @@ func (s *stream) callClosed(cause error) {
 		return
 	}
 	s.done = true
+	s.in().release()
 	s.cause = causeOr(s.cause, cause)
 	s.out.cut()
 	s.host.forget(s)

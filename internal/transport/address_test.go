@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/setting"
 	"allium/internal/sim"
@@ -29,7 +30,7 @@ func addressesOf(t *testing.T, listen string, change func(*transport.Config)) ([
 	}
 	change(&cfg)
 	h := w.Host(append(addrs, "9.9.9.9", "2a01::9")...)
-	tr, err := transport.New(cfg, h, newKeys(t).local, newKnown(), nil, &node{})
+	tr, err := transport.New(cfg, h, newKeys(t).local, newKnown(), bandwidth.NewLimiter(w.Now(), bandwidth.Limits{}), &node{})
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +100,11 @@ func TestNewFailsWhereItCannotListen(t *testing.T) {
 	h := w.Host("10.0.0.1")
 	cfg := config()
 	cfg.Listen = []netip.AddrPort{at("10.0.0.1:9999"), at("10.0.0.1:9999")}
-	if _, err := transport.New(cfg, h, newKeys(t).local, newKnown(), nil, &node{}); err == nil {
+	if _, err := transport.New(cfg, h, newKeys(t).local, newKnown(), bandwidth.NewLimiter(w.Now(), bandwidth.Limits{}), &node{}); err == nil {
 		t.Fatal("listens twice on one port")
 	}
 	cfg.Listen = cfg.Listen[:1]
-	_, err := transport.New(cfg, h, newKeys(t).local, newKnown(), nil, &node{})
+	_, err := transport.New(cfg, h, newKeys(t).local, newKnown(), bandwidth.NewLimiter(w.Now(), bandwidth.Limits{}), &node{})
 	must(t, err) // the first listener was closed
 }
 

@@ -15,6 +15,12 @@ import (
 // newLoopback starts a router on a real host and a port of its own.
 func newLoopback(tb testing.TB, db *known) *node {
 	tb.Helper()
+	return newLoopbackLimited(tb, db, bandwidth.Limits{})
+}
+
+// newLoopbackLimited is newLoopback with limits of bandwidth.
+func newLoopbackLimited(tb testing.TB, db *known, limits bandwidth.Limits) *node {
+	tb.Helper()
 	h := host.New(host.Config{})
 	tb.Cleanup(func() {
 		must(tb, h.Close())
@@ -24,7 +30,7 @@ func newLoopback(tb testing.TB, db *known) *node {
 	})
 	cfg := config()
 	cfg.Listen = []netip.AddrPort{at("127.0.0.1:0")}
-	return newNode(tb, h, newKeys(tb), db, cfg)
+	return newLimited(tb, h, newKeys(tb), db, cfg, limits)
 }
 
 // eventually waits for something that other goroutines bring about.

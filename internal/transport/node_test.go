@@ -121,6 +121,7 @@ type node struct {
 	known *known
 	spent *bandwidth.Limiter
 
+	classOf   func(m i2np.Message) bandwidth.Class // our own if nil
 	onMessage func(r *host.Round, from data.Hash, m i2np.Message)
 
 	mu          sync.Mutex
@@ -137,7 +138,13 @@ type node struct {
 // newNode starts a router, new or again, and makes it known.
 func newNode(tb testing.TB, h host.Host, k *keys, db *known, cfg transport.Config) *node {
 	tb.Helper()
-	n := &node{keys: k, hash: k.local.Hash, h: h, known: db, spent: bandwidth.NewLimiter(h.Now(), bandwidth.Limits{})}
+	return newLimited(tb, h, k, db, cfg, bandwidth.Limits{})
+}
+
+// newLimited is newNode with limits of bandwidth.
+func newLimited(tb testing.TB, h host.Host, k *keys, db *known, cfg transport.Config, limits bandwidth.Limits) *node {
+	tb.Helper()
+	n := &node{keys: k, hash: k.local.Hash, h: h, known: db, spent: bandwidth.NewLimiter(h.Now(), limits)}
 	local := k.local
 	local.RouterInfo = n.info
 	var err error
@@ -219,10 +226,14 @@ func (n *node) connect(to data.Hash) (err error) {
 
 func (n *node) close() { n.h.Do(n.tr.Close) }
 
-func (n *node) Message(r *host.Round, from data.Hash, m i2np.Message) {
+func (n *node) Message(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class {
+	class := bandwidth.Own
+	if n.classOf != nil {
+		class = n.classOf(m)
+	}
 	if n.onMessage != nil {
 		n.onMessage(r, from, m)
-		return
+		return class
 	}
 	if !bytes.Equal(m.Body, body(m.ID, len(m.Body))) {
 		n.tb.Errorf("message %d is damaged", m.ID)
@@ -230,6 +241,7 @@ func (n *node) Message(r *host.Round, from data.Hash, m i2np.Message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.got = append(n.got, received{from, m.ID})
+	return class
 }
 
 func (n *node) RouterInfo(_ *host.Round, ri *data.RouterInfo, _ bool) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
@@ -81,7 +82,7 @@ func (x sessions) Established(r *host.Round, s *ntcp2.Session) {
 // deliver sends what has waited for a session.
 func (t *Transport) deliver(r *host.Round, peer data.Hash, late []parcel) {
 	for _, p := range late {
-		if p.stale(r.Now, t.cfg.NTCP2.QueueAge) || t.send(r, peer, p.m, p.c) != nil {
+		if p.stale(r.Now, t.cfg.NTCP2.QueueAge) || t.Send(r, peer, p.m, p.c) != nil {
 			t.stats.dropped.Add(1)
 		}
 	}
@@ -102,9 +103,9 @@ func (t *Transport) dismiss(r *host.Round, st *standing) {
 }
 
 // Message implements ntcp2.Handler.
-func (x sessions) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) {
+func (x sessions) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) bandwidth.Class {
 	x.t.hear(r)
-	x.t.up.Message(r, s.Peer(), m)
+	return x.t.up.Message(r, s.Peer(), m)
 }
 
 // RouterInfo implements ntcp2.Handler.

@@ -33,6 +33,7 @@ import (
 	"allium/internal/i2np"
 	"allium/internal/transport/block"
 	"allium/internal/transport/ntcp2"
+	"allium/internal/transport/pace"
 )
 
 // Errors of Send and Connect. Others are host.ErrFull, when no more may wait,
@@ -64,8 +65,9 @@ type RouterInfos interface {
 
 // Handler is told what happens. Calls come in rounds, by several at once.
 type Handler interface {
-	// Message hands over a message whose body is lent for the round.
-	Message(r *host.Round, from data.Hash, m i2np.Message)
+	// Message hands over a message whose body is lent for the round, and gives
+	// whom it serves.
+	Message(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class
 	// RouterInfo hands over a peer's RouterInfo that it has sent itself, in
 	// the handshake or later. Its signature is verified. flood asks a
 	// floodfill to flood it.
@@ -90,13 +92,12 @@ type Handler interface {
 
 // Transport is all sessions of a router.
 type Transport struct {
-	cfg     Config
-	h       host.Host
-	self    ntcp2.Local
-	known   RouterInfos
-	limiter *bandwidth.Limiter
-	up      Handler
-	ntcp2   *ntcp2.Endpoint
+	cfg   Config
+	h     host.Host
+	self  ntcp2.Local
+	known RouterInfos
+	up    Handler
+	ntcp2 *ntcp2.Endpoint
 
 	listeners []host.Listener
 	skews     skews
@@ -117,7 +118,8 @@ type Transport struct {
 	told      State            // of all families together, when that was last told
 }
 
-// New listens on the addresses of cfg and makes ready to dial. It fails when
+// New listens on the addresses of cfg and makes ready to dial. What passes is
+// counted with the limiter, and kept within its limits. It fails when
 // an address cannot be listened on, or, with ErrUnpublishable, not be
 // published.
 //
@@ -133,12 +135,12 @@ func New(cfg Config, h host.Host, self ntcp2.Local, known RouterInfos, limiter *
 		cfg.Hosts[i] = a.Unmap()
 	}
 	t := &Transport{
-		cfg: cfg, h: h, self: self, known: known, limiter: limiter, up: up,
+		cfg: cfg, h: h, self: self, known: known, up: up,
 		table:   newTable(self.Hash),
 		dials:   make(map[data.Hash]*dial),
 		resting: make(resting),
 	}
-	t.ntcp2 = ntcp2.New(cfg.NTCP2, h, self, sessions{t})
+	t.ntcp2 = ntcp2.New(cfg.NTCP2, h, self, pace.New(h, limiter), sessions{t})
 	t.here.addrs = h.Addrs()
 	now := h.Now()
 	err := t.listen()
@@ -189,17 +191,8 @@ func (t *Transport) accept(r *host.Round, s host.Stream) host.StreamHandler {
 
 // Send sends m to a router, dialling it if there is no session. The body is
 // copied. It fails with one of the errors above; nothing of what is accepted
-// is promised to arrive. Messages are counted against the limits of bandwidth
-// here, except those in transit, by who carries them.
+// is promised to arrive.
 func (t *Transport) Send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
-	err := t.send(r, to, m, c)
-	if err == nil && c != bandwidth.Transit {
-		t.limiter.Spend(r.Now, bandwidth.Out, c, len(m.Body))
-	}
-	return err
-}
-
-func (t *Transport) send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Class) error {
 	for s := t.session(to); s != nil; s = t.leave(to, s) {
 		if err := s.Send(r, m, c); !errors.Is(err, host.ErrClosed) {
 			return err

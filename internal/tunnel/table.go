@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
@@ -29,6 +30,8 @@ type Receiver interface {
 	// unchecked, that is to enter the tunnel here. The bytes are lent for the
 	// round. A message from one of our own tunnels has our own hash.
 	TunnelGateway(r *host.Round, from data.Hash, message []byte)
+	// Class is whom the tunnel serves.
+	Class() bandwidth.Class
 }
 
 // Table maps the tunnel IDs we receive under to what receives. Safe for

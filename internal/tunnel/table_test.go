@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
@@ -15,6 +16,7 @@ type receiver struct{ name string }
 
 func (*receiver) TunnelData(*host.Round, data.Hash, i2np.TunnelData) {}
 func (*receiver) TunnelGateway(*host.Round, data.Hash, []byte)       {}
+func (*receiver) Class() bandwidth.Class                             { return bandwidth.Own }
 
 func TestTableKeepsOneReceiverPerID(t *testing.T) {
 	table := tunnel.NewTable(10)

@@ -48,6 +48,8 @@ func Run(t *testing.T, newPair func(t *testing.T) *Pair) {
 		{"CloseDuringDial", closeDuringDial},
 		{"CloseInAccept", closeInAccept},
 		{"CallsOfAStreamNeverOverlap", neverOverlap},
+		{"MeteredStreamIsReadAsFarAsItMay", metered},
+		{"HeldStreamEnds", heldEnds},
 		{"ResetTellsThePeer", resetTells},
 		{"RefusedByHandler", refusedByHandler},
 		{"RefusedWhenNobodyListens", refusedByNobody},

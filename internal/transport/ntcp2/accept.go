@@ -31,6 +31,7 @@ func (e *Endpoint) Accept(_ *host.Round, stream host.Stream) host.StreamHandler 
 		stream:   stream,
 		machine:  newResponder(&e.local, e.obfuscation, e.replays, remote),
 	}
+	s.place.Enter(link{s})
 	// Not always the same time, which a silent prober could tell us by.
 	timeout := e.cfg.HandshakeTimeout
 	s.schedule(timeout+random.Between(0, timeout/2), s.expire)

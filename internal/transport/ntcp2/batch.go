@@ -3,6 +3,7 @@ package ntcp2
 import (
 	"encoding/binary"
 
+	"allium/internal/bandwidth"
 	"allium/internal/host"
 	"allium/internal/noise"
 	"allium/internal/random"
@@ -31,6 +32,10 @@ type batch struct {
 	buf    []byte
 	frames []span
 	last   bool // the session ends with it
+
+	may      bandwidth.Bytes // what more may be added
+	sealed   bandwidth.Bytes // all bytes of closed frames
+	messages bandwidth.Bytes // of the open frame
 }
 
 // span is one frame in the buffer of a batch: from start the length, then the
@@ -47,11 +52,15 @@ func (*batches) NewBatch() host.Ender { return new(batch) }
 // EndRound implements [host.Ender]: the sessions have used it already.
 func (*batch) EndRound(*host.Round) {}
 
-// reset begins another write.
-func (b *batch) reset() { b.buf, b.frames, b.last = b.buf[:0], b.frames[:0], false }
+// reset begins another write, of messages of so many bytes.
+func (b *batch) reset(may bandwidth.Bytes) {
+	b.buf, b.frames, b.last = b.buf[:0], b.frames[:0], false
+	b.may, b.sealed = may, bandwidth.Bytes{}
+}
 
 // open begins a frame.
 func (b *batch) open() {
+	b.messages = bandwidth.Bytes{}
 	b.frames = append(b.frames, span{start: len(b.buf)})
 	b.buf = append(b.buf, make([]byte, lengthSize)...)
 }
@@ -65,6 +74,19 @@ func (b *batch) used() int {
 func (b *batch) fits(size int) bool {
 	used := b.used()
 	return used == 0 || used+size <= frameSize
+}
+
+// mayTake tells whether one more message of a class may be added. It may be
+// larger than what is left: that is paid for later.
+func (b *batch) mayTake(c bandwidth.Class) bool {
+	return c == bandwidth.Control || b.may[c] > 0
+}
+
+// add adds a message to the open frame.
+func (b *batch) add(c bandwidth.Class, message []byte) {
+	b.buf = append(b.buf, message...)
+	b.messages[c] += len(message)
+	b.may[c] -= len(message)
 }
 
 // close ends the open frame with padding of up to percent of its size. A frame
@@ -83,6 +105,9 @@ func (b *batch) close(percent int) bool {
 	}
 	frame.end = len(b.buf)
 	b.buf = append(b.buf, make([]byte, noise.Overhead)...)
+	for c, n := range spread(b.messages, len(b.buf)-frame.start) {
+		b.sealed[c] += n
+	}
 	return true
 }
 

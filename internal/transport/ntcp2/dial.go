@@ -29,6 +29,7 @@ func (e *Endpoint) Dial(_ *host.Round, local netip.Addr, to netip.AddrPort, ri *
 		ri:      ri,
 		machine: newInitiator(&e.local, e.replays, ri, static, iv),
 	}
+	s.place.Enter(link{s})
 	// The connection may stand before DialTCP returns: Opened waits for the
 	// lock.
 	s.mu.Lock()

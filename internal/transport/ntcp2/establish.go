@@ -3,6 +3,7 @@ package ntcp2
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"allium/internal/bandwidth"
 	"allium/internal/data"
@@ -83,6 +84,7 @@ func (s *Session) work(r *host.Round) {
 		case doReceive:
 			s.receive(r, b)
 			s.in.lent()
+			s.served = bandwidth.Bytes{} // counted when it came
 		case doFinish:
 			s.finish(r)
 			return
@@ -138,24 +140,25 @@ func (s *Session) step(r *host.Round, b []byte) {
 	case s.machine.done():
 		s.establish(r, message)
 	case message != nil:
-		s.answer(message)
+		s.answer(r.Now, message)
 	}
 }
 
 // answer sends message 1 or 2. After message 3, which answers message 2, the
 // peer may go on at once.
-func (s *Session) answer(message []byte) {
+func (s *Session) answer(now time.Time, message []byte) {
 	s.answered = true
 	s.mu.Lock()
 	s.framesMayCome = s.inbound
 	s.mu.Unlock()
-	s.writeMessage(message)
+	s.writeMessage(now, message)
 }
 
 // writeMessage writes message 1 or 2, whole. If the connection is gone, Closed
 // will tell.
-func (s *Session) writeMessage(message []byte) {
+func (s *Session) writeMessage(now time.Time, message []byte) {
 	s.wireOut.Add(uint64(len(message)))
+	s.e.pacer.Settle(now, &s.place, bandwidth.Bytes{}, s.handshake(len(message)))
 	s.stream.Write(message)
 }
 
@@ -184,7 +187,7 @@ func (s *Session) refuse(r *host.Round, message []byte, err error) {
 	switch {
 	case message != nil:
 		// The peer may know our time, but no more.
-		s.writeMessage(message)
+		s.writeMessage(r.Now, message)
 		s.mu.Lock()
 		s.end(err)
 		s.mu.Unlock()

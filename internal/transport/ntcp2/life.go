@@ -79,6 +79,7 @@ func (s *Session) finish(r *host.Round) {
 	if timer != nil {
 		timer.Stop()
 	}
+	s.e.pacer.Leave(&s.place)
 	s.leaveHalfOpen()
 	if known {
 		s.e.up.Closed(r, s, cause)

@@ -33,7 +33,7 @@ func newLoopback(t *testing.T) *node {
 	})
 	must(t, err)
 	n.self = newRouter(t, l.Addr(), netID)
-	n.ep = ntcp2.New(config(), h, n.self.Local, n)
+	n.ep = ntcp2.New(config(), h, n.self.Local, unlimited(h), n)
 	close(ready)
 	return n
 }

@@ -16,6 +16,7 @@ import (
 	"allium/internal/sim"
 	"allium/internal/transport/block"
 	"allium/internal/transport/ntcp2"
+	"allium/internal/transport/pace"
 )
 
 // node is a router on a host, and the handler of its sessions.
@@ -25,6 +26,7 @@ type node struct {
 	host host.Host
 	ep   *ntcp2.Endpoint
 
+	class     bandwidth.Class // whom all messages serve
 	check     func(ri *data.RouterInfo, inbound bool) block.Reason
 	onSession func(r *host.Round, s *ntcp2.Session)
 	onMessage func(r *host.Round, s *ntcp2.Session, m i2np.Message)
@@ -38,12 +40,17 @@ type node struct {
 	refused  []error
 }
 
+// unlimited lets everything pass.
+func unlimited(h host.Host) *pace.Pacer {
+	return pace.New(h, bandwidth.NewLimiter(h.Now(), bandwidth.Limits{}))
+}
+
 // newNode makes a router that listens on addr, unless that is the zero
 // AddrPort.
 func newNode(tb testing.TB, h host.Host, addr netip.AddrPort, cfg ntcp2.Config) *node {
 	tb.Helper()
 	n := &node{self: newRouter(tb, addr, netID), tb: tb, host: h}
-	n.ep = ntcp2.New(cfg, h, n.self.Local, n)
+	n.ep = ntcp2.New(cfg, h, n.self.Local, unlimited(h), n)
 	if addr.IsValid() {
 		_, err := h.ListenTCP(addr, n.ep.Accept)
 		must(tb, err)
@@ -103,7 +110,7 @@ func (n *node) Established(r *host.Round, s *ntcp2.Session) {
 	}
 }
 
-func (n *node) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) {
+func (n *node) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) bandwidth.Class {
 	if want := body(m.ID, len(m.Body)); !slices.Equal(m.Body, want) {
 		n.tb.Errorf("message %d is damaged", m.ID)
 	}
@@ -113,6 +120,7 @@ func (n *node) Message(r *host.Round, s *ntcp2.Session, m i2np.Message) {
 	if n.onMessage != nil {
 		n.onMessage(r, s, m)
 	}
+	return n.class
 }
 
 func (n *node) RouterInfo(_ *host.Round, s *ntcp2.Session, ri *data.RouterInfo, _ bool) {

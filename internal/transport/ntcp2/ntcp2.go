@@ -15,7 +15,8 @@
 // opened in place, and its messages are handed up still lying there. Messages
 // to be sent wait in bounded queues, one for each class; at the end of the
 // round they are packed into few frames, sealed where they lie, and written at
-// once.
+// once. Near a limit of bandwidth sessions have turns to seal and to read
+// (turn.go).
 //
 // A peer costs its own session and no more: everything it can make us keep is
 // bounded, a handshake has a deadline, and half-open sessions have limits for
@@ -29,12 +30,14 @@ import (
 	"time"
 
 	"allium/internal/aesbatch"
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
 	"allium/internal/replay"
 	"allium/internal/setting"
 	"allium/internal/transport/block"
+	"allium/internal/transport/pace"
 	"allium/internal/x25519"
 )
 
@@ -120,8 +123,9 @@ type Handler interface {
 	CheckPeer(now time.Time, ri *data.RouterInfo, remote netip.AddrPort, inbound bool) block.Reason
 	// Established tells that messages can be exchanged.
 	Established(r *host.Round, s *Session)
-	// Message hands over a message whose body is lent for the round.
-	Message(r *host.Round, s *Session, m i2np.Message)
+	// Message hands over a message whose body is lent for the round, and gives
+	// whom it serves.
+	Message(r *host.Round, s *Session, m i2np.Message) bandwidth.Class
 	// RouterInfo hands over the peer's RouterInfo, verified, when it sends
 	// another within the session. flood asks a floodfill to flood it.
 	RouterInfo(r *host.Round, s *Session, ri *data.RouterInfo, flood bool)
@@ -157,6 +161,7 @@ type Endpoint struct {
 	host  host.Host
 	local Local
 	up    Handler
+	pacer *pace.Pacer
 
 	obfuscation *aesbatch.Key // our hash, hides the keys of inbound handshakes
 	replays     *replay.Filter
@@ -168,14 +173,16 @@ type Endpoint struct {
 	waiting  int                // their sum
 }
 
-// New makes an Endpoint for the router local. It owns no socket: Accept is
-// given to host.Host.ListenTCP.
-func New(cfg Config, h host.Host, local Local, up Handler) *Endpoint {
+// New makes an Endpoint for the router local, whose sessions send and read as
+// much as pacer lets them. It owns no socket: Accept is given to
+// host.Host.ListenTCP.
+func New(cfg Config, h host.Host, local Local, pacer *pace.Pacer, up Handler) *Endpoint {
 	return &Endpoint{
 		cfg:         cfg,
 		host:        h,
 		local:       local,
 		up:          up,
+		pacer:       pacer,
 		obfuscation: aesbatch.NewKey((*[32]byte)(&local.Hash)),
 		replays:     replay.New(replayLife, replayCapacity),
 		halfOpen:    make(map[netip.Addr]int),

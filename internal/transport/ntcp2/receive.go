@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
+	"allium/internal/noise"
 	"allium/internal/random"
 	"allium/internal/transport/block"
 )
@@ -40,7 +42,9 @@ func (s *Session) receive(r *host.Round, b []byte) {
 		now := r.Now.UnixNano()
 		s.active.Store(now)
 		s.heard.Store(now)
-		s.deliver(r, payload)
+		for c, n := range spread(s.deliver(r, payload), lengthSize+len(payload)+noise.Overhead) {
+			s.served[c] += n
+		}
 	}
 }
 
@@ -62,15 +66,19 @@ func (s *Session) swallowBroken(r *host.Round, n int) {
 	}
 }
 
-// deliver hands up the blocks of a frame. Types that are not known are passed
-// over, and so is what cannot be read, as all routers do.
-func (s *Session) deliver(r *host.Round, payload []byte) {
+// deliver hands up the blocks of a frame, and sorts the bytes of its messages.
+// Types that are not known are passed over, and so is what cannot be read, as
+// all routers do.
+func (s *Session) deliver(r *host.Round, payload []byte) (served bandwidth.Bytes) {
 	blocks := block.NewReader(payload)
 	for blocks.Next() && !s.ended.Load() {
 		var err error
 		switch blocks.Type {
 		case block.TypeI2NP:
-			err = s.deliverMessage(r, blocks.Data)
+			var c bandwidth.Class
+			if c, err = s.deliverMessage(r, blocks.Data); err == nil {
+				served[c] += len(blocks.Data)
+			}
 		case block.TypeDateTime:
 			err = s.deliverTime(r, blocks.Data)
 		case block.TypeRouterInfo:
@@ -85,17 +93,17 @@ func (s *Session) deliver(r *host.Round, payload []byte) {
 	if blocks.Err() != nil {
 		s.malformed.Add(1)
 	}
+	return served
 }
 
-func (s *Session) deliverMessage(r *host.Round, b []byte) error {
+func (s *Session) deliverMessage(r *host.Round, b []byte) (bandwidth.Class, error) {
 	m, err := i2np.ParseShort(b)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.messagesIn.Add(1)
 	s.dataIn.Add(uint64(len(b)))
-	s.e.up.Message(r, s, m)
-	return nil
+	return s.e.up.Message(r, s, m), nil
 }
 
 func (s *Session) deliverTime(r *host.Round, b []byte) error {

@@ -51,6 +51,7 @@ func (s *bareStream) Queued() int {
 func (s *bareStream) Local() netip.AddrPort  { return netip.AddrPort{} }
 func (s *bareStream) Remote() netip.AddrPort { return s.remote }
 func (s *bareStream) Close()                 {}
+func (s *bareStream) Resume()                {}
 func (s *bareStream) Reset()                 {}
 
 func (b *bare) Now() time.Time                                        { return b.now }
@@ -123,11 +124,12 @@ func (h *relayer) CheckPeer(time.Time, *data.RouterInfo, netip.AddrPort, bool) b
 	return block.Unspecified
 }
 func (h *relayer) Established(_ *host.Round, s *ntcp2.Session) { h.sessions = append(h.sessions, s) }
-func (h *relayer) Message(r *host.Round, _ *ntcp2.Session, m i2np.Message) {
+func (h *relayer) Message(r *host.Round, _ *ntcp2.Session, m i2np.Message) bandwidth.Class {
 	h.got++
 	if h.to != nil {
 		h.to.Send(r, m, bandwidth.Transit)
 	}
+	return bandwidth.Transit
 }
 func (h *relayer) RouterInfo(*host.Round, *ntcp2.Session, *data.RouterInfo, bool)  {}
 func (h *relayer) ClockSkew(*host.Round, data.Hash, netip.AddrPort, time.Duration) {}
@@ -146,7 +148,7 @@ type chain struct {
 func newChain(tb testing.TB) *chain {
 	c := &chain{bare: &bare{now: now}, first: new(relayer), second: new(relayer), third: new(relayer)}
 	a, b, d := newRouter(tb, aliceAddr, netID), newRouter(tb, bobAddr, netID), newRouter(tb, tapAddr, netID)
-	middle := ntcp2.New(config(), c, b.Local, c.second)
+	middle := ntcp2.New(config(), c, b.Local, unlimited(c), c.second)
 	dial := func(from *ntcp2.Endpoint, up *relayer, here netip.AddrPort, to *ntcp2.Endpoint, at *router) *ntcp2.Session {
 		c.bare.from = here
 		_, err := c.ListenTCP(at.addr, to.Accept)
@@ -158,8 +160,8 @@ func newChain(tb testing.TB) *chain {
 		c.settle()
 		return up.sessions[len(up.sessions)-1]
 	}
-	c.from = dial(ntcp2.New(config(), c, a.Local, c.first), c.first, aliceAddr, middle, b)
-	c.second.to = dial(middle, c.second, bobAddr, ntcp2.New(config(), c, d.Local, c.third), d)
+	c.from = dial(ntcp2.New(config(), c, a.Local, unlimited(c), c.first), c.first, aliceAddr, middle, b)
+	c.second.to = dial(middle, c.second, bobAddr, ntcp2.New(config(), c, d.Local, unlimited(c), c.third), d)
 	c.message = i2np.Message{Type: i2np.TypeTunnelData, ID: 1, Expiration: now.Add(time.Minute), Body: make([]byte, i2np.TunnelDataSize)}
 	return c
 }

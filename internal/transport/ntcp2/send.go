@@ -49,15 +49,13 @@ func (s *Session) Send(r *host.Round, m i2np.Message, c bandwidth.Class) error {
 }
 
 // makeRoom drops what a message of class c goes before, until there is room
-// for size bytes of it. Messages in transit also give way to newer ones. It
-// reports false when that is not enough, and then drops nothing. Under mu.
+// for size bytes of it. Messages in transit give way to newer ones, but a
+// quarter of the queue is theirs: when our own have to wait for their limit,
+// transit may still have its own. It reports false when there is no room, and
+// then drops nothing. Under mu.
 func (s *Session) makeRoom(size int, c bandwidth.Class) bool {
 	limit := int(s.e.cfg.QueueSize)
-	stay := c + 1
-	if c == bandwidth.Transit {
-		stay = c
-	}
-	if s.waiting(stay)+size > limit {
+	if c != bandwidth.Transit && s.waiting(c+1)+size > limit-limit/4 {
 		return false
 	}
 	for last := bandwidth.Transit; s.waiting(bandwidth.Classes)+size > limit; {
@@ -87,13 +85,21 @@ func (s *Session) markDirty(r *host.Round) {
 	}
 }
 
-// EndRound implements [host.Ender]: it seals and writes what waits, as far as
-// the stream takes it. Frames must be written in the order they were sealed,
-// so only one round does that at a time, and the others leave it their work.
+// EndRound implements [host.Ender]: it seals and writes what waits.
 func (l link) EndRound(r *host.Round) {
+	l.s.mu.Lock()
+	l.s.dirty = false
+	l.s.mu.Unlock()
+	l.seal(r)
+}
+
+// seal seals and writes what waits, as far as the limits of bandwidth let it
+// and the stream takes it. Frames must be written in the order they were
+// sealed, so only one round does that at a time, and the others leave it their
+// work.
+func (l link) seal(r *host.Round) {
 	s := l.s
 	s.mu.Lock()
-	s.dirty = false
 	if s.sealing {
 		s.again = true
 		s.mu.Unlock()
@@ -102,17 +108,20 @@ func (l link) EndRound(r *host.Round) {
 	s.sealing = true
 	s.mu.Unlock()
 	b := r.Gather(host.Seal, &s.e.batches).(*batch)
-	for s.fill(r.Now, b) {
+	for more := true; more; {
+		// Above the half, the stream tells when it is empty again.
+		room := s.stream.Queued() <= host.StreamQueue/2
+		took := s.take(r.Now, room)
+		b.reset(took)
+		more = s.fill(r.Now, b, room)
+		s.e.pacer.Settle(r.Now, &s.place, took, b.sealed)
 		s.write(r.Now, b)
 	}
 }
 
 // fill takes what is to be written next out of the queues, or puts sealing
 // down and reports false.
-func (s *Session) fill(now time.Time, b *batch) bool {
-	b.reset()
-	// Above the half, the stream tells when it is empty again.
-	room := s.stream.Queued() <= host.StreamQueue/2
+func (s *Session) fill(now time.Time, b *batch, room bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if room && (s.cause == nil && s.state == established || s.state == ending) {
@@ -141,6 +150,7 @@ func (s *Session) fill(now time.Time, b *batch) bool {
 func (s *Session) pack(now time.Time, b *batch) {
 	b.buf = append(b.buf, s.first...)
 	s.first = nil
+	b.sealed[bandwidth.Control] += len(b.buf)
 	for len(b.buf) < batchSize {
 		b.open()
 		b.buf = append(b.buf, s.control...)
@@ -169,10 +179,10 @@ func (s *Session) packMessages(now time.Time, b *batch, c bandwidth.Class) {
 			s.sent.Expired++
 		case it.older(now, age):
 			s.sent.Dropped++
-		case !b.fits(it.size):
+		case !b.fits(it.size) || !b.mayTake(c):
 			return
 		default:
-			b.buf = append(b.buf, message...)
+			b.add(c, message)
 			sent.Messages++
 			sent.Bytes += uint64(it.size - block.HeaderSize)
 		}

@@ -10,6 +10,7 @@ import (
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/noise"
+	"allium/internal/transport/pace"
 )
 
 // Session is a connection with one peer, from the moment it is dialled or its
@@ -32,13 +33,15 @@ type Session struct {
 	machine  machine
 	answered bool // a message of the handshake has been sent
 	in       receiver
-	broken   error // a frame was bad: the rest means nothing
-	drain    int   // bytes to be read before a failure shows
+	broken   error           // a frame was bad: the rest means nothing
+	drain    int             // bytes to be read before a failure shows
+	served   bandwidth.Bytes // whom the frames of this call served
 
 	// Of whoever holds sealing.
 	out     *noise.Cipher
 	lengths mask
 
+	place    pace.Place   // in the lines for bandwidth
 	active   atomic.Int64 // when a frame was last sent or received, nanoseconds since 1970
 	heard    atomic.Int64 // when a frame was last received, likewise
 	ended    atomic.Bool  // cause is set: nothing is handed up any more
@@ -62,9 +65,10 @@ type Session struct {
 	resend        time.Time     // when our RouterInfo is due again
 
 	queues  [bandwidth.Classes]queue
-	first   []byte // sent before all frames: message 3
-	control []byte // blocks to go before all messages
-	dirty   bool   // some round will seal
+	granted bandwidth.Bytes // may be sealed, and is paid for
+	first   []byte          // sent before all frames: message 3
+	control []byte          // blocks to go before all messages
+	dirty   bool            // some round will seal
 	sealing bool
 	again   bool      // there was cause to seal while sealing
 	full    time.Time // since when the stream takes nothing more
@@ -154,10 +158,14 @@ func (l link) Data(r *host.Round, b []byte) {
 	s.wireIn.Add(uint64(len(b)))
 	switch {
 	case s.enqueue(b):
+		s.arrived(r.Now, len(b), s.handshake(len(b)))
 	case s.probed():
 		s.swallow(len(b))
+		s.arrived(r.Now, len(b), s.handshake(len(b)))
 	default:
 		s.receive(r, b)
+		s.arrived(r.Now, len(b), s.served)
+		s.served = bandwidth.Bytes{}
 	}
 }
 

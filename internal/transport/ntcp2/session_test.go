@@ -98,23 +98,25 @@ func TestFullQueueDropsOldestTransit(t *testing.T) {
 		t.Errorf("came as %v", p.b.messages)
 	}
 
-	// What others wait for makes room for our own, and our own for nothing.
+	// What others wait for makes room for our own, and our own for nothing. A
+	// quarter is left to transit.
 	s = p.b.dial(p.a)
-	for id := range uint32(64) {
-		must(t, p.b.send(s, id, 1012, bandwidth.Control))
-	}
-	for _, c := range []bandwidth.Class{bandwidth.Control, bandwidth.Transit} {
-		if err := p.b.send(s, 99, 1012, c); !errors.Is(err, host.ErrFull) {
-			t.Errorf("class %v: %v", c, err)
+	for _, c := range []bandwidth.Class{bandwidth.Control, bandwidth.Own} {
+		for id := range uint32(48) {
+			must(t, p.b.send(s, id, 1012, c))
+		}
+		if err := p.b.send(s, 99, 1012, bandwidth.Control); !errors.Is(err, host.ErrFull) {
+			t.Errorf("after class %v: %v", c, err)
 		}
 	}
-	for id := range uint32(64) {
-		must(t, p.b.send(s, id, 1012, bandwidth.Own))
+	if err := p.b.send(s, 99, 1012, bandwidth.Own); !errors.Is(err, host.ErrFull) {
+		t.Error(err)
 	}
-	for c := range bandwidth.Classes {
-		if err := p.b.send(s, 99, 1012, c); !errors.Is(err, host.ErrFull) {
-			t.Errorf("class %v: %v", c, err)
-		}
+	for id := range uint32(100) {
+		must(t, p.b.send(s, 200+id, 1012, bandwidth.Transit))
+	}
+	if c := s.Counters(); c.Waiting != 64<<10 {
+		t.Errorf("%d bytes wait", c.Waiting)
 	}
 }
 

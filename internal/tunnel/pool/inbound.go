@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
@@ -46,6 +47,9 @@ func (i *Inbound) close() {
 		i.end.Close()
 	}
 }
+
+// Class implements tunnel.Receiver.
+func (i *Inbound) Class() bandwidth.Class { return bandwidth.Own }
 
 // TunnelData implements tunnel.Receiver.
 func (i *Inbound) TunnelData(r *host.Round, from data.Hash, message i2np.TunnelData) {

@@ -102,6 +102,10 @@ func (t *Transit) next(now time.Time) (request, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for t.queue.size > 0 && t.wake == nil && t.serving < maxServing {
+		if pause := t.limiter.Wait(now, bandwidth.Out, bandwidth.Control); pause > 0 {
+			t.wait(pause)
+			break
+		}
 		if !t.pace.AllowN(now, 1) {
 			t.wait(time.Second / time.Duration(t.cfg.RequestRate))
 			break

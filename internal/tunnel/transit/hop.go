@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"allium/internal/bandwidth"
 	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/i2np"
@@ -37,7 +38,6 @@ func (h *hop) TunnelData(r *host.Round, from data.Hash, message i2np.TunnelData)
 		return
 	}
 	s := r.Gather(host.Encrypt, t).(*haul)
-	s.bytesIn += len(message)
 	switch {
 	case s.tooMuch(r.Now):
 		h.limited.Add(1)
@@ -58,18 +58,18 @@ func (h *hop) TunnelGateway(r *host.Round, from data.Hash, message []byte) {
 		return
 	}
 	s := r.Gather(host.Encrypt, t).(*haul)
-	if from != t.self {
-		s.bytesIn += len(message)
-		if s.tooMuch(r.Now) {
-			h.limited.Add(1)
-			t.counts.dropped[Limited].Add(1)
-			return
-		}
+	if from != t.self && s.tooMuch(r.Now) {
+		h.limited.Add(1)
+		t.counts.dropped[Limited].Add(1)
+		return
 	}
 	if s.pack(h, message) != nil {
 		t.counts.dropped[Malformed].Add(1)
 	}
 }
+
+// Class implements tunnel.Receiver.
+func (h *hop) Class() bandwidth.Class { return bandwidth.Transit }
 
 // close takes the hop out of the table.
 func (h *hop) close() {

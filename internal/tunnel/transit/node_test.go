@@ -107,6 +107,9 @@ func (n *node) send(r *host.Round, to data.Hash, m i2np.Message, c bandwidth.Cla
 		return host.ErrFull
 	}
 	n.sent++
+	var used bandwidth.Bytes
+	used[c] = len(m.Body)
+	n.limiter.Settle(r.Now, bandwidth.Out, bandwidth.Bytes{}, used)
 	m = clone(m)
 	if to == n.hash {
 		n.dispatch(r, n.hash, m)

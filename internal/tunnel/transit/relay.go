@@ -31,7 +31,6 @@ type haul struct {
 	spare    []*tunnel.Gateway
 	ids      ids
 
-	bytesIn, bytesOut int // not told to the limiter yet
 	// asked tells that fate is known: the chance with which a message of this
 	// round is dropped.
 	asked bool
@@ -61,12 +60,13 @@ func (t *Transit) NewBatch() host.Ender {
 	return s
 }
 
-// tooMuch draws whether a message must go because limits are near. They are
-// asked once a round: what one round brings is little.
+// tooMuch draws whether a message must go because the limit of what we send is
+// near. It is asked once a round: what one round brings is little. What comes
+// in is limited by not reading it.
 func (s *haul) tooMuch(now time.Time) bool {
 	if !s.asked {
 		s.asked = true
-		s.fate = bandwidth.EarlyDrop(s.t.fill(now))
+		s.fate = bandwidth.EarlyDrop(s.t.limiter.Fill(now, bandwidth.Out, bandwidth.Transit))
 	}
 	return happens(s.fate)
 }
@@ -113,7 +113,6 @@ func (s *haul) EndRound(r *host.Round) {
 	s.batch.Run()
 	s.pass(r, passing)
 	s.enter(r, entering)
-	s.settle(r.Now)
 	if s.passing == nil {
 		clear(passing)
 		s.passing = passing[:0]
@@ -122,13 +121,6 @@ func (s *haul) EndRound(r *host.Round) {
 		clear(entering)
 		s.entering = entering[:0]
 	}
-}
-
-// settle tells the limiter what came in and went out.
-func (s *haul) settle(now time.Time) {
-	s.t.limiter.Spend(now, bandwidth.In, bandwidth.Transit, s.bytesIn)
-	s.t.limiter.Spend(now, bandwidth.Out, bandwidth.Transit, s.bytesOut)
-	s.bytesIn, s.bytesOut = 0, 0
 }
 
 // pass sends messages of participants on and hands out those of endpoints.
@@ -174,7 +166,6 @@ func (s *haul) ship(r *host.Round, h *hop, to data.Hash, m i2np.Message) {
 		s.t.counts.dropped[Unsent].Add(1)
 		return
 	}
-	s.bytesOut += len(m.Body)
 	h.relayed.Add(1)
 	s.t.counts.messages.Add(1)
 	s.t.counts.bytes.Add(uint64(len(m.Body)))

@@ -73,8 +73,8 @@ type Transit struct {
 }
 
 // New makes the transit of the router self, whose static key is key. Hops
-// enter table. All that is sent goes through send as Transit. The limiter tells
-// what to drop, and is told what came in for hops and what was sent. subnet
+// enter table. Answers to requests go through send as Control, all else as
+// Transit. The limiter tells what to drop and when not to answer. subnet
 // tells where a neighbour is: those of one subnet share what one may have, and
 // the zero Prefix is of no subnet. local takes the messages that come out of
 // an outbound tunnel here and are for this very router; they are lent until it

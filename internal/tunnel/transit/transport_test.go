@@ -82,11 +82,11 @@ func newWired(tb testing.TB, w *sim.World, db netdb, number int) *wired {
 }
 
 // Message implements transport.Handler.
-func (n *wired) Message(r *host.Round, from data.Hash, m i2np.Message) {
+func (n *wired) Message(r *host.Round, from data.Hash, m i2np.Message) bandwidth.Class {
 	switch m.Type {
 	case i2np.TypeShortTunnelBuild:
 		n.t.Request(r, from, m)
-		return
+		return bandwidth.Control
 	case i2np.TypeTunnelData:
 		d, err := i2np.ParseTunnelData(m.Body)
 		if err != nil {
@@ -94,9 +94,10 @@ func (n *wired) Message(r *host.Round, from data.Hash, m i2np.Message) {
 		} else if to, ok := n.table.Lookup(tunnel.ID(d.TunnelID())); ok {
 			to.TunnelData(r, from, d)
 		}
-		return
+		return bandwidth.Transit
 	}
 	n.inbox = append(n.inbox, received{from, clone(m)})
+	return bandwidth.Own
 }
 
 func (n *wired) RouterInfo(*host.Round, *data.RouterInfo, bool) {}
