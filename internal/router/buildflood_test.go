@@ -92,7 +92,7 @@ func buildTimes(n *node, count int) (all []time.Duration) {
 		c := n.open(router.ContextConfig{Tunnels: hops(2)})
 		all = append(all, n.w.Now().Sub(began))
 		n.h.Do(c.Close)
-		n.w.Run(500 * time.Millisecond)
+		n.w.Run(100 * time.Millisecond)
 	}
 	slices.Sort(all)
 	return all
@@ -118,7 +118,7 @@ func TestFloodOfRequestsLeavesOwnBuildsAlone(t *testing.T) {
 }
 
 func floodFrom(t *testing.T, neighbours int) {
-	const builds = 20
+	const builds = 14
 	w := sim.New(t, 21, sim.Config{Workers: 1, WorkTime: 2 * time.Millisecond})
 	var honest []*node
 	for i := range 8 {

@@ -141,6 +141,9 @@ func (l *load) tenSeconds() (least, most bandwidth.Bytes, total [2]int) {
 // of virtual time: each limit is kept within three percent over any ten
 // seconds, and no session ends.
 func TestLimitsOfBandwidthAreKept(t *testing.T) {
+	if raceDetector {
+		t.Skip("a simulation has no races, and takes long to look for them")
+	}
 	for name, test := range map[string]struct {
 		limits               bandwidth.Line
 		own, transit         int // offered
