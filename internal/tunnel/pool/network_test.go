@@ -239,6 +239,7 @@ type hop struct {
 	answer      build.Code
 	delay       time.Duration // of answers
 	spoils      bool          // answers
+	keeps       bool          // answers that are to go back through a tunnel it is the gateway of
 	stolen      *[]i2np.Message
 }
 
@@ -322,6 +323,9 @@ func (p *hop) build(r *host.Round, from data.Hash, records i2np.ShortTunnelBuild
 	if p.stolen != nil {
 		m.Body = bytes.Clone(m.Body)
 		*p.stolen = append(*p.stolen, m)
+		return
+	}
+	if q.NextRouter == p.hash && p.keeps {
 		return
 	}
 	if q.NextRouter != p.hash {

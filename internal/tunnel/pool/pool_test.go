@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"allium/internal/data"
+	"allium/internal/garlic"
 	"allium/internal/host"
 	"allium/internal/i2np"
 	"allium/internal/sim"
@@ -483,6 +484,24 @@ func TestAnswersThroughTheTunnelOfAnotherPoolAreNone(t *testing.T) {
 	})
 	if s := client.state(); s.Outbound.Built != 1 {
 		t.Errorf("%+v", s.Outbound)
+	}
+}
+
+// All tunnels of a pool may have the same router at their far ends, and that
+// may be one that keeps the answer to itself.
+func TestAnswersComeBackPastTheLastHop(t *testing.T) {
+	w, net := newWorld(t, 17, 20)
+	net.all(func(p *hop) { p.keeps = true })
+	own := net.open("own", config(1, 3), nil)
+	fill(t, w, own)
+	selector := newSelector(t, pool.PathConfig{Peers: []data.Hash{net.hops[7].hash}}, net.self, net, net.profiles, net)
+	client := &member{net: net, replies: garlic.NewReplies(), got: make(map[uint32]bool)}
+	ctx := pool.Context{Name: "client", Replies: client.replies, Deliver: client.deliver}
+	net.h.Do(func(r *host.Round) { client.Pool = net.builder.Open(r, config(1, 3), ctx, selector, own.Pool) })
+	fill(t, w, client)
+	w.Run(15 * time.Minute) // they are replaced
+	if s := client.state(); s.Outbound.Failed > 0 || s.Inbound.Failed > 0 {
+		t.Errorf("%+v %+v", s.Inbound, s.Outbound)
 	}
 }
 

@@ -51,23 +51,14 @@ func (b *Builder) request(r *host.Round, p *Pool, d build.Direction) {
 	}
 }
 
-// otherGateways is how often another reply tunnel is drawn when its gateway is
-// the last hop of the tunnel to be built.
+// otherGateways is how often another reply tunnel of a pool is drawn when its
+// gateway is the last hop of the tunnel to be built.
 const otherGateways = 4
 
 // requestOutbound sends the request to the first hop. The answer comes back
 // through an inbound tunnel, in garlic under a key that is known beforehand.
 func (b *Builder) requestOutbound(r *host.Round, f *flight) {
-	back, ok := f.pool.replyRoute(r.Now)
-	for i := 0; ok && i < otherGateways; i++ {
-		// A last hop that is the gateway too would see both ends of the
-		// answer's way, and i2pd 2.45 keeps such an answer until the tunnel has
-		// something else to carry.
-		if gateway, _ := back.Gateway(); gateway != f.hops[len(f.hops)-1].Hash {
-			break
-		}
-		back, ok = f.pool.replyRoute(r.Now)
-	}
+	back, ok := f.pool.replyRouteFrom(r.Now, f.hops[len(f.hops)-1].Hash)
 	if !ok {
 		b.fail(r, f, CauseNoRoute)
 		return
@@ -193,6 +184,26 @@ func buildMessage(now time.Time, records i2np.ShortTunnelBuild) i2np.Message {
 		Expiration: now.Add(buildLife),
 		Body:       records,
 	}
+}
+
+// replyRouteFrom is the reply route whose gateway is not the last hop of the
+// tunnel to be built, if there is one, even if it must be one of the router's.
+// A last hop that is the gateway too would see both ends of the answer's way,
+// and i2pd 2.45 keeps such an answer until the tunnel has something else to
+// carry. With the order of hops fixed, that may be so in all tunnels of a pool.
+func (p *Pool) replyRouteFrom(now time.Time, last data.Hash) (*Inbound, bool) {
+	back, ok := p.replyRoute(now)
+	for i := 0; ok && i < 2*otherGateways; i++ {
+		if gateway, _ := back.Gateway(); gateway != last {
+			break
+		}
+		if p.fallback == nil || i < otherGateways {
+			back, ok = p.replyRoute(now)
+		} else if t, rank := p.fallback.bestInbound(now); rank >= working {
+			back = t
+		}
+	}
+	return back, ok
 }
 
 // replyRoute is the inbound tunnel for the answer to an outbound build: one of
