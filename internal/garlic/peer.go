@@ -104,19 +104,18 @@ const (
 	receiveLife = 10 * time.Minute
 	// silence is how long a peer may stay silent while we send, before we
 	// take it that it has lost the session, and probeEvery how often it is
-	// asked to acknowledge meanwhile.
-	silence    = 90 * time.Second
-	probeEvery = 20 * time.Second
-	// The same while nothing came on the session at all: the peer may have
-	// dropped it before our first message arrived.
-	unprovenSilence    = 15 * time.Second
-	unprovenProbeEvery = 5 * time.Second
+	// asked to acknowledge meanwhile. A router that restarts keeps the key of
+	// a site and forgets its sessions.
+	silence    = 12 * time.Second
+	probeEvery = 5 * time.Second
 	// enoughProbes is how many must be without answer.
 	enoughProbes = 2
 	// greetEvery is how often a New Session is sent to a peer that has become
-	// silent. It may only have nothing to say, and not care to acknowledge, so
-	// the messages in between go on through the old session.
+	// silent, and later once in a greetShare-th of the time it has been so. It
+	// may only have nothing to say, and not care to acknowledge, so the
+	// messages in between go on through the old session.
 	greetEvery = 5 * time.Second
+	greetShare = 4
 )
 
 // lives reports whether the peer, if it is there, still knows s.
@@ -126,11 +125,7 @@ func (s *session) lives(now time.Time) bool {
 
 // usable reports whether s is good for sending.
 func (s *session) usable(now time.Time) bool {
-	limit := silence
-	if !s.proven {
-		limit = unprovenSilence
-	}
-	silent := !s.unheard.IsZero() && now.Sub(s.unheard) > limit && s.probes >= enoughProbes
+	silent := !s.unheard.IsZero() && now.Sub(s.unheard) > silence && s.probes >= enoughProbes
 	return s.lives(now) && !silent
 }
 
@@ -169,10 +164,12 @@ func (p *peer) choose(now time.Time) (*session, *incoming) {
 	return nil, nil
 }
 
-// greeted reports whether a New Session was sent to the peer just now.
+// greeted reports whether a New Session was sent to the peer just now. It is
+// silent on its newest session.
 func (p *peer) greeted(now time.Time) bool {
 	n := len(p.openings)
-	return n > 0 && now.Sub(p.openings[n-1].sent) < greetEvery
+	pause := max(greetEvery, now.Sub(p.sessions[0].unheard)/greetShare)
+	return n > 0 && now.Sub(p.openings[n-1].sent) < pause
 }
 
 // owed reports whether the peer should hear from us even if there is nothing

@@ -174,16 +174,12 @@ func (s *Sessions) sealExisting(dst []byte, now time.Time, session *session, clo
 // an acknowledgement: because it is the first on the session, or nothing was
 // heard for long.
 func (s *session) probe(now time.Time) bool {
-	every := probeEvery
-	if !s.proven {
-		every = unprovenProbeEvery
-	}
 	if s.unheard.IsZero() {
 		s.unheard, s.probed, s.probes = now, now, 0
 		if s.proven {
 			return false
 		}
-	} else if now.Sub(s.probed) < every {
+	} else if now.Sub(s.probed) < probeEvery {
 		return false
 	}
 	s.probed = now

@@ -309,7 +309,7 @@ func TestSilentPeerThatLostItsSessionsIsGreetedAnew(t *testing.T) {
 	now := start
 	var b []byte
 	for n := 0; ; n++ {
-		if now.Sub(start) > 3*time.Minute {
+		if now.Sub(start) > 20*time.Second {
 			t.Fatal("Alice talks to the wall")
 		}
 		if alice.Next(now, bob.keys.Public) == garlic.NewSession {
@@ -319,7 +319,7 @@ func TestSilentPeerThatLostItsSessionsIsGreetedAnew(t *testing.T) {
 		bob.refusesAny(now, b)
 		now = now.Add(5 * time.Second)
 	}
-	if now.Sub(start) < time.Minute {
+	if now.Sub(start) < 10*time.Second {
 		t.Errorf("gave up after %v", now.Sub(start))
 	}
 	meet(now, alice, bob)
@@ -337,7 +337,7 @@ func TestPeerThatNeverAnswersIsGreetedNowAndThen(t *testing.T) {
 		}
 		bob.hear(now, alice, form, n, alice.say(now, bob, form, n))
 	}
-	if greetings != 2 { // after 90 seconds and 95
+	if greetings < 5 || greetings > 10 { // after 12 seconds and 17, then ever more rarely
 		t.Errorf("%d New Sessions in 100 seconds", greetings)
 	}
 }
@@ -454,10 +454,10 @@ func TestSessionTheOtherSideLostAtOnceIsReplacedSoon(t *testing.T) {
 	bob.hear(start, alice, garlic.NewSession, 1, alice.say(start, bob, garlic.NewSession, 1))
 	alice.hear(start, bob, garlic.NewSessionReply, 2, bob.say(start, alice, garlic.NewSessionReply, 2))
 	bob.restart()
-	for n := range 4 {
+	for n := range 3 {
 		alice.say(start.Add(time.Duration(n)*5*time.Second), bob, garlic.ExistingSession, n)
 	}
-	meet(start.Add(20*time.Second), alice, bob)
+	meet(start.Add(15*time.Second), alice, bob)
 }
 
 func TestOldSessionsOfAPeerAreBounded(t *testing.T) {
