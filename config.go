@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"allium/internal/data"
 	"allium/internal/netdb"
 	"allium/internal/netdb/floodfill"
 	"allium/internal/router"
@@ -39,6 +40,7 @@ type Settings struct {
 	Hidden     bool              `default:"false" help:"Publish no address, carry no tunnels for others, and say so." restart:"true"`
 	Floodfill  FloodfillRole     `default:"auto" choices:"auto,on,off" help:"Whether to be a floodfill, which keeps a part of the network database for others. auto is one while the router is reachable, fast, well connected and not congested, and has been so for two hours; a small private network needs some routers that are set to on." restart:"true"`
 	MinVersion string            `default:"0.9.58" help:"The oldest router.version to know of and to build tunnels through. Empty for any." restart:"true"`
+	Peers      []data.Hash       `help:"Routers to build tunnels through and no others, by their hashes. Who may carry a tunnel is what hides its ends: for tests in private networks. Empty for all that are fit." restart:"true"`
 	Share      setting.Bandwidth `default:"512 KB/s" min:"0" help:"Bandwidth lent to others, each way. It decides the class the router announces." restart:"true"`
 	LimitIn    setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of all traffic inwards. 0 for no limit." restart:"true"`
 	LimitOut   setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of all traffic outwards. 0 for no limit." restart:"true"`
@@ -91,6 +93,7 @@ func (s *Settings) router() router.Config {
 		Hidden:     s.Hidden,
 		Floodfill:  s.Floodfill,
 		MinVersion: s.MinVersion,
+		Peers:      s.Peers,
 		Share:      s.Share,
 		LimitIn:    s.LimitIn,
 		LimitOut:   s.LimitOut,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"allium/internal/destination"
+	"allium/internal/netdb/floodfill"
 	"allium/internal/netdb/query"
 	"allium/internal/router"
 	"allium/internal/transport"
@@ -38,6 +39,7 @@ type Status struct {
 	Transit      Transit         `json:"transit"`
 	Bandwidth    Bandwidth       `json:"bandwidth"`
 	Messages     Messages        `json:"messages"`
+	Served       Served          `json:"served"`
 	Sessions     []SessionStatus `json:"sessions"`
 }
 
@@ -51,6 +53,10 @@ type Known struct {
 // Lookups are what is asked of the network database, and what was noticed.
 type Lookups = query.Status
 
+// Served is what others have asked of the router's part of the network
+// database and stored there.
+type Served = floodfill.Status
+
 // Peers are connections with other routers, now and since the start.
 type Peers struct {
 	Sessions int    `json:"sessions"`
@@ -62,6 +68,9 @@ type Peers struct {
 	Evicted  uint64 `json:"evicted"` // closed because there were too many
 	Refused  uint64 `json:"refused"` // not taken for that reason
 	Dropped  uint64 `json:"dropped"` // messages that waited for a dial in vain
+	// Ended counts the sessions that are gone, by why: "peer: " stands before
+	// the reason a peer has given.
+	Ended map[string]uint64 `json:"ended"`
 }
 
 // Reachability is whether others can connect to us over one family of
@@ -164,6 +173,12 @@ type Transit struct {
 	Pressures transit.Pressures `json:"pressures"`
 }
 
+// TransitTunnel is one of the tunnels carried for others.
+type TransitTunnel = transit.Tunnel
+
+// TransitTunnels lists the tunnels carried for others, the oldest first.
+func (r *Router) TransitTunnels() []TransitTunnel { return r.rt.Carried() }
+
 func transitStatus(s transit.Stats) Transit {
 	return Transit{
 		Participants: s.Participants, InboundGateways: s.InboundGateways, OutboundEndpoints: s.OutboundEndpoints,
@@ -232,6 +247,7 @@ func (r *Router) Status() Status {
 		Transit:      transitStatus(in.Transit),
 		Bandwidth:    Bandwidth(in.Bandwidth),
 		Messages:     Messages(in.Messages),
+		Served:       in.Served,
 		Sessions:     []SessionStatus{},
 	}
 	for _, p := range in.Pools {

@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Router        allium.Settings `help:"The router itself."`
 	HTTPProxy     ProxyConfig     `help:"The proxy for browsers." restart:"true"`
-	Status        StatusConfig    `help:"The status of the router as JSON, at /api/status." restart:"true"`
+	Status        StatusConfig    `help:"The status of the router as JSON, at /api/status, and the tunnels it carries for others, at /api/transit." restart:"true"`
 	AddressBook   BookConfig      `help:"Names of destinations." restart:"true"`
 	ReseedServer  ReseedServer    `help:"A server where others find their first routers. It needs an address that they can reach." restart:"true"`
 	Log           LogConfig       `help:"What is logged, to standard error." restart:"true"`

@@ -241,6 +241,8 @@ func TestStatusIsForLocalProgramsAlone(t *testing.T) {
 		{"GET", "/api/status", "[::1]:" + port, 200},
 		{"GET", "/api/status", "[::1]", 200},
 		{"HEAD", "/api/status", at, 200},
+		{"GET", "/api/transit", at, 200},
+		{"GET", "/api/transit", "rebound.example.com:" + port, 403},
 		{"GET", "/api/status", "rebound.example.com:" + port, 403},
 		{"GET", "/api/status", "localhost.example.com", 403},
 		{"GET", "/api/status", "site.i2p", 403},

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// statusServer answers GET /api/status.
+// statusServer answers GET /api/status and GET /api/transit.
 type statusServer struct {
 	server  *http.Server
 	serving sync.WaitGroup
@@ -25,7 +25,8 @@ func (d *Daemon) startStatus() error {
 		return fmt.Errorf("status.listen: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/status", d.serveStatus)
+	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { serveJSON(w, d.router.Status()) })
+	mux.HandleFunc("GET /api/transit", func(w http.ResponseWriter, _ *http.Request) { serveJSON(w, d.router.TransitTunnels()) })
 	s := &statusServer{
 		server: &http.Server{
 			Handler:           onlyByAddress(mux),
@@ -53,8 +54,8 @@ func (s *statusServer) Close() error {
 	return err
 }
 
-func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	b, err := json.MarshalIndent(d.router.Status(), "", "  ")
+func serveJSON(w http.ResponseWriter, v any) {
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -33,6 +33,15 @@ func ParseHash(s string) (Hash, error) {
 // String is the Hash in the base64 of I2P, 44 letters.
 func (h Hash) String() string { return EncodeBase64(h[:]) }
 
+// MarshalText is String.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText is ParseHash.
+func (h *Hash) UnmarshalText(text []byte) (err error) {
+	*h, err = ParseHash(string(text))
+	return err
+}
+
 // Short is the beginning of String, for logs.
 func (h Hash) Short() string { return h.String()[:shortLen] }
 

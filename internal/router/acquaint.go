@@ -26,7 +26,7 @@ func (rt *Router) choice(s store.Store) error {
 	if err != nil {
 		return fmt.Errorf("router: %w", err)
 	}
-	cfg := pool.PathConfig{AnySubnet: rt.cfg.Private}
+	cfg := pool.PathConfig{AnySubnet: rt.cfg.Private, Peers: rt.cfg.Peers}
 	if v, ok := data.ParseVersion(rt.cfg.MinVersion); ok {
 		cfg.MinVersion = v
 	}

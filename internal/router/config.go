@@ -2,6 +2,7 @@ package router
 
 import (
 	"allium/internal/bandwidth"
+	"allium/internal/data"
 	"allium/internal/netdb"
 	"allium/internal/netdb/floodfill"
 	"allium/internal/setting"
@@ -25,6 +26,8 @@ type Config struct {
 	// MinVersion is the oldest router.version used for anything, such as
 	// 0.9.58. Empty for any.
 	MinVersion string
+	// Peers, if any, are the only routers to build tunnels through.
+	Peers []data.Hash
 	// Share is the bandwidth lent to others, each way, which also decides our
 	// bandwidth class.
 	Share setting.Bandwidth

@@ -105,6 +105,9 @@ func (rt *Router) Status(now time.Time) Status {
 	return s
 }
 
+// Carried lists the tunnels we carry for others, the oldest first.
+func (rt *Router) Carried() []transit.Tunnel { return rt.transit.Tunnels() }
+
 func (rt *Router) line(now time.Time, d bandwidth.Direction, limit bandwidth.Line) Line {
 	return Line{
 		Own: rt.traffic(now, d, bandwidth.Own), OwnLimit: limit.Own,

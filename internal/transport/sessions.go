@@ -140,6 +140,9 @@ func (x sessions) Closed(r *host.Round, s *ntcp2.Session, err error) {
 	t.mu.Lock()
 	st := t.table.remove(s)
 	refused := st != nil && t.refused(r.Now, st, err)
+	if st != nil {
+		t.ended[end(err)]++
+	}
 	switch {
 	case refused:
 		t.resting.add(r.Now, s.RouterInfo(), err)

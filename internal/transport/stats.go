@@ -1,10 +1,15 @@
 package transport
 
 import (
+	"errors"
+	"io"
+	"maps"
 	"slices"
 	"sync/atomic"
 
 	"allium/internal/data"
+	"allium/internal/host"
+	"allium/internal/transport/ntcp2"
 )
 
 // counts is what has happened so far.
@@ -30,6 +35,8 @@ type Stats struct {
 	Refused uint64 `json:"refused"`
 	// Dropped counts messages that waited for a dial in vain.
 	Dropped uint64 `json:"dropped"`
+	// Ended counts established sessions that are gone, by why.
+	Ended map[string]uint64 `json:"ended"`
 }
 
 // Stats tells what the transport has done so far.
@@ -45,7 +52,37 @@ func (t *Transport) Stats() Stats {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	s.Sessions, s.Inbound, s.Dialling = t.table.count, t.table.inbound, len(t.dials)
+	s.Ended = maps.Clone(t.ended)
 	return s
+}
+
+// ends are the errors of sessions that end without a Termination, in words.
+var ends = []struct {
+	err   error
+	words string
+}{
+	{io.EOF, "closed by peer"},
+	{host.ErrClosed, "closed"},
+	{host.ErrReset, "reset"},
+	{host.ErrTimeout, "timed out"},
+	{host.ErrUnreachable, "unreachable"},
+	{ntcp2.ErrStalled, ntcp2.ErrStalled.Error()},
+}
+
+// end says in a few words why a session ended.
+func end(cause error) string {
+	if told, ok := errors.AsType[*ntcp2.Termination](cause); ok {
+		if told.ByPeer {
+			return "peer: " + told.Reason.String()
+		}
+		return told.Reason.String()
+	}
+	for _, e := range ends {
+		if errors.Is(cause, e.err) {
+			return e.words
+		}
+	}
+	return "other"
 }
 
 // Peers are the routers we have a session with, in order.

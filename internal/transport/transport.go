@@ -110,6 +110,7 @@ type Transport struct {
 	table   table
 	dials   map[data.Hash]*dial
 	resting resting
+	ended   map[string]uint64 // established sessions, by why
 
 	here      here
 	external  [families]external
@@ -139,6 +140,7 @@ func New(cfg Config, h host.Host, self ntcp2.Local, known RouterInfos, limiter *
 		table:   newTable(self.Hash),
 		dials:   make(map[data.Hash]*dial),
 		resting: make(resting),
+		ended:   make(map[string]uint64),
 	}
 	t.ntcp2 = ntcp2.New(cfg.NTCP2, h, self, pace.New(h, limiter), sessions{t})
 	t.here.addrs = h.Addrs()

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -275,5 +276,29 @@ func TestEndingSessionIsNotSentThrough(t *testing.T) {
 	w.Run(5 * time.Second)
 	if last := p.got[len(p.got)-1]; last != 149 || len(a.failed) != 0 {
 		t.Errorf("%d messages, the last %d; failed: %v", len(p.got), last, a.failed)
+	}
+}
+
+func TestEndsOfSessionsAreCountedByReason(t *testing.T) {
+	w := sim.New(t, 1, sim.Config{})
+	all := simNodes(t, w, 3)
+	a, b, c := all[0], all[1], all[2]
+	join(t, w, a, b)
+	w.Run(5 * time.Minute) // one of them finds it idle first
+	join(t, w, a, c)
+	c.close()
+	w.Run(time.Second)
+	ended := make(map[string]uint64)
+	for _, n := range []*node{a, b} {
+		for why, count := range n.tr.Stats().Ended {
+			ended[why] += count
+		}
+	}
+	want := map[string]uint64{"idle timeout": 1, "peer: idle timeout": 1, "peer: router shutdown": 1}
+	if !maps.Equal(ended, want) {
+		t.Errorf("%v, want %v", ended, want)
+	}
+	if got := c.tr.Stats().Ended["router shutdown"]; got != 1 {
+		t.Errorf("of those shut down %d", got)
 	}
 }

@@ -58,6 +58,20 @@ const (
 	OutboundEndpoint             // hands I2NP messages on to anyone
 )
 
+// String says it in a word or two.
+func (r Role) String() string {
+	switch r {
+	case InboundGateway:
+		return "inbound gateway"
+	case OutboundEndpoint:
+		return "outbound endpoint"
+	}
+	return "participant"
+}
+
+// MarshalText is String.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
 // Code is the answer of a hop. Zero is yes, all others are no.
 type Code uint8
 
