@@ -69,6 +69,90 @@ func readConsole(base string) (c console, err error) {
 	return c, nil
 }
 
+// carried is what a router has carried in one tunnel of others.
+type carried struct {
+	role     string // as Allium calls it
+	messages int
+}
+
+// The roles.
+const (
+	participant = "participant"
+	gateway     = "inbound gateway"
+	endpoint    = "outbound endpoint"
+)
+
+// What i2pd counts for a tunnel message: that of a participant has the header
+// of an I2NP message.
+const (
+	tunnelMessage = 1028
+	withHeader    = tunnelMessage + 16
+)
+
+var transitText = regexp.MustCompile(`^\s*(` + arrow + `)?\s*\d+\s*(` + arrow + `)?\s*(\d+)\s*$`)
+
+// readTransit reads the page of tunnels in transit.
+func readTransit(base string) (all []carried, err error) {
+	page, err := get(base + "?page=transit_tunnels")
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range listItem.FindAllStringSubmatch(page, -1) {
+		m := transitText.FindStringSubmatch(strings.ReplaceAll(item[1], "&nbsp;", " "))
+		if m == nil {
+			return nil, fmt.Errorf("%w: tunnel %q", errConsole, item[1])
+		}
+		count, err := strconv.Atoi(m[3])
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errConsole, err)
+		}
+		switch {
+		case m[1] == "":
+			all = append(all, carried{gateway, count / tunnelMessage})
+		case m[2] == "":
+			all = append(all, carried{endpoint, count / tunnelMessage})
+		default:
+			all = append(all, carried{participant, count / withHeader})
+		}
+	}
+	return all, nil
+}
+
+// published tells whether an i2pd has the LeaseSet of a Destination stored as
+// a floodfill, or has found it.
+func published(base, b32 string) (bool, error) {
+	page, err := get(base + "?page=leasesets")
+	return strings.Contains(page, strings.TrimSuffix(b32, ".b32.i2p")), err
+}
+
+// tested counts the tunnels of an i2pd, by whether they pass one of those
+// routers and whether their last test failed.
+func tested(base string, through func(ident string) bool) (ok, failed [2]int, err error) {
+	page, err := get(base + "?page=tunnels")
+	if err != nil {
+		return ok, failed, err
+	}
+	for _, item := range listItem.FindAllStringSubmatch(page, -1) {
+		m := tunnelText.FindStringSubmatch(item[1])
+		if m == nil {
+			continue
+		}
+		passes := 0
+		for hop := range strings.SplitSeq(item[1], arrow) {
+			if through(strings.TrimSpace(hop)) {
+				passes = 1
+			}
+		}
+		switch m[1] {
+		case "established":
+			ok[passes]++
+		case "failed":
+			failed[passes]++
+		}
+	}
+	return ok, failed, nil
+}
+
 // number is what stands behind a title.
 func number(page, title string) (int, error) {
 	m := regexp.MustCompile(`<b>` + title + `:</b>\s*(\d+)`).FindStringSubmatch(page)

@@ -19,11 +19,12 @@ type i2pd struct {
 	num       int
 	dir       string
 	floodfill bool
-	proxy     bool // whether it has an HTTP proxy
 	tunnels   []i2pdTunnel
-
-	info *data.RouterInfo
 }
+
+// siteTunnel is the name of the server tunnel of those that have a site, as
+// all of ours have.
+const siteTunnel = "site"
 
 // i2pdTunnel is a tunnel of tunnels.conf.
 type i2pdTunnel struct {
@@ -70,11 +71,11 @@ address = 127.0.0.1
 port = {{.ConsolePort}}
 strictheaders = false
 [httpproxy]
-enabled = {{if .Proxy}}true{{else}}false{{end}}
+enabled = {{.Proxy}}
 address = 127.0.0.1
 port = {{.ProxyPort}}
-inbound.length = 2
-outbound.length = 2
+inbound.length = {{.Length}}
+outbound.length = {{.Length}}
 inbound.quantity = 3
 outbound.quantity = 3
 [socksproxy]
@@ -108,12 +109,11 @@ func newI2pd(root string, num int, floodfill bool) (*i2pd, error) {
 	return r, nil
 }
 
-func (r *i2pd) name() string    { return fmt.Sprintf("i2pd %d", r.num) }
-func (r *i2pd) logFile() string { return filepath.Join(r.dir, "router.log") }
-func (r *i2pd) console() string { return fmt.Sprintf("http://127.0.0.1:%d/", 7000+r.num) }
-
-// httpProxy is where its HTTP proxy listens.
-func (r *i2pd) httpProxy() string { return fmt.Sprintf("127.0.0.1:%d", 4400+r.num) }
+func (r *i2pd) name() string      { return fmt.Sprintf("i2pd %d", r.num) }
+func (r *i2pd) number() int       { return r.num }
+func (r *i2pd) logFile() string   { return filepath.Join(r.dir, "router.log") }
+func (r *i2pd) program() *process { return r.process }
+func (r *i2pd) console() string   { return fmt.Sprintf("http://127.0.0.1:%d/", 7000+r.num) }
 
 // run writes the configuration and starts the program.
 func (r *i2pd) run() error {
@@ -122,7 +122,7 @@ func (r *i2pd) run() error {
 		"Log": r.logFile(), "LogLevel": *i2pdLogLevel,
 		"Host": address(r.num).Addr(), "Port": address(r.num).Port(),
 		"Network": network, "Floodfill": r.floodfill,
-		"ConsolePort": 7000 + r.num, "Proxy": r.proxy, "ProxyPort": 4400 + r.num,
+		"ConsolePort": 7000 + r.num, "Proxy": !r.floodfill, "ProxyPort": 4400 + r.num, "Length": lengths(r.num),
 	})
 	if err != nil {
 		return err
@@ -166,26 +166,44 @@ func (t *i2pdTunnel) write(b *strings.Builder) {
 // errIdentity reports an i2pd that has not written all of its identity yet.
 var errIdentity = errors.New("identity not complete yet")
 
-// identity reads what the first start has written.
-func (r *i2pd) identity() error {
+// routerInfo reads what the first start has written. It fails as long as that
+// is not all of the identity.
+func (r *i2pd) routerInfo() (*data.RouterInfo, error) {
 	b, err := os.ReadFile(r.file("router.info"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	info, err := data.ParseRouterInfo(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if info.BandwidthClass() != 'X' || info.Floodfill() != r.floodfill || len(info.Addresses()) == 0 {
-		return fmt.Errorf("%w: caps %s, %d addresses", errIdentity, info.Caps(), len(info.Addresses()))
+		return nil, fmt.Errorf("%w: caps %s, %d addresses", errIdentity, info.Caps(), len(info.Addresses()))
 	}
-	r.info = info
 	for _, t := range r.tunnels {
 		if _, err := r.destination(t.name); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return info, nil
+}
+
+// ready tells whether it has exploratory tunnels both ways.
+func (r *i2pd) ready() (bool, string) {
+	c, err := readConsole(r.console())
+	if err != nil {
+		return false, err.Error()
+	}
+	return c.inbound > 0 && c.outbound > 0, c.String()
+}
+
+// site is the address of its site.
+func (r *i2pd) site() (string, error) {
+	d, err := r.destination(siteTunnel)
+	if err != nil {
+		return "", err
+	}
+	return d.B32(), nil
 }
 
 // destination reads the Destination of a tunnel from its keys.
@@ -203,9 +221,13 @@ func (r *i2pd) destination(tunnel string) (*data.Destination, error) {
 
 // introduce puts RouterInfos into the netDb of an i2pd that is not running.
 func (r *i2pd) introduce(infos []*data.RouterInfo) error {
+	own, err := r.routerInfo()
+	if err != nil {
+		return err
+	}
 	for _, info := range infos {
 		file := r.netDbFile(info.Hash())
-		if info.Hash() == r.info.Hash() {
+		if info.Hash() == own.Hash() {
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

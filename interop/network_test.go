@@ -8,45 +8,89 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"allium/internal/data"
 )
 
-const (
-	// network is the number of the network.
-	network = 77
-	// The routers: the first are floodfills, of which i2pd wants five.
-	floodfills = 5
-	hosting    = 6 // an i2pd with a site, and an HTTP proxy
-	visitor    = 7 // another one with an HTTP proxy
-	i2pds      = 7
-	ours       = 8
-	newcomer   = 9 // an i2pd that starts later and has not heard of Allium
-	// Allium's transport alone: one that asks, and one that is dialled.
-	asker    = 10
-	listener = 11
+// network is the number of the network.
+const network = 77
 
-	identityLimit = 20 * time.Second
+// The routers by their numbers, from 1 on: those of i2pd, then ours.
+const (
+	// i2pdFloodfills are the first, and oursFloodfills the first of ours. Those
+	// of i2pd have no proxies: i2pd takes a LeaseSet for its own clients out of
+	// what it keeps as a floodfill, and then misreads and drops it.
+	i2pdFloodfills = 4
+	oursFloodfills = 2
+	// hosting are the first that have sites: their tunnels have 1, 2 and 3
+	// hops.
+	hosting     = 5 // and 6 and 7
+	oursHosting = 9 // and 10 and 11
+	// The newcomers start later. They have sites too.
+	newcomer     = 8
+	oursNewcomer = 12
+
+	i2pds = 8
+	ours  = 4
+
+	// Allium's transport alone: one that asks, and others that are dialled.
+	asker    = 20
+	listener = 21
+)
+
+const (
+	identityLimit = 30 * time.Second
 	readyLimit    = 90 * time.Second
 )
+
+// lengths is how many hops the tunnels of a router have.
+func lengths(num int) int {
+	switch {
+	case num < newcomer:
+		return num - hosting + 1
+	case num >= oursHosting && num < oursNewcomer:
+		return num - oursHosting + 1
+	}
+	return 3
+}
 
 // address is where a router listens.
 func address(num int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(num), 1}), uint16(20000+num))
 }
 
-// testNet is the whole network.
-type testNet struct {
-	root   string
-	i2pds  []*i2pd
-	allium *alliumRouter
-	// site is the address of the page the i2pd host has.
-	site string
+// httpProxy is where the HTTP proxy of a router listens, and sitePort where
+// the web server behind its site does.
+func httpProxy(num int) string { return fmt.Sprintf("127.0.0.1:%d", 4400+num) }
+func sitePort(num int) int     { return 8000 + num }
+
+// router is an i2pd or an Allium.
+type router interface {
+	name() string
+	number() int
+	logFile() string
+	program() *process
+	// run starts it.
+	run() error
+	// site is the address of its site.
+	site() (b32 string, err error)
+	// routerInfo is what it has written of itself.
+	routerInfo() (*data.RouterInfo, error)
+	// ready tells that it has tunnels, and how it is.
+	ready() (bool, string)
 }
 
-// startNetwork starts everything. All of it ends with the test.
+// testNet is the whole network.
+type testNet struct {
+	root  string
+	i2pds []*i2pd
+	ours  []*alliumRouter
+}
+
+// startNetwork starts all but the newcomers. All of it ends with the test.
 func startNetwork(t *testing.T) *testNet {
 	t.Helper()
 	n := &testNet{root: workDir(t)}
@@ -56,66 +100,85 @@ func startNetwork(t *testing.T) *testNet {
 			t.Fatal(err)
 		}
 	}
-	for _, r := range n.i2pds {
+	for _, r := range n.routers() {
+		serve(t, r)
+		if r.number() == newcomer || r.number() == oursNewcomer {
+			continue
+		}
 		if err := r.run(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := n.allium.run(); err != nil {
-		t.Fatal(err)
-	}
 	return n
 }
+
+// routers are all routers in order.
+func (n *testNet) routers() (all []router) {
+	for _, r := range n.i2pds {
+		all = append(all, r)
+	}
+	for _, r := range n.ours {
+		all = append(all, r)
+	}
+	return all
+}
+
+// router finds a router by its number.
+func (n *testNet) router(num int) router { return n.routers()[num-1] }
+
+// i2pd and allium find one of a kind.
+func (n *testNet) i2pd(num int) *i2pd           { return n.i2pds[num-1] }
+func (n *testNet) allium(num int) *alliumRouter { return n.ours[num-1-i2pds] }
 
 // make makes the directories.
 func (n *testNet) make() error {
 	for num := 1; num <= i2pds; num++ {
-		r, err := newI2pd(n.root, num, num <= floodfills)
+		r, err := newI2pd(n.root, num, num <= i2pdFloodfills)
 		if err != nil {
 			return err
 		}
 		n.i2pds = append(n.i2pds, r)
+		if num >= hosting {
+			r.tunnels = []i2pdTunnel{{name: siteTunnel, port: sitePort(num), inbound: lengths(num), outbound: lengths(num)}}
+		}
 	}
-	n.i2pds[hosting-1].tunnels = []i2pdTunnel{{name: "site", port: i2pdSitePort, inbound: 2, outbound: 2}}
-	n.i2pds[visitor-1].proxy, n.i2pds[hosting-1].proxy = true, true
-	n.allium = &alliumRouter{num: ours, dir: filepath.Join(n.root, "allium"), length: 3}
-	return os.MkdirAll(n.allium.dir, 0o700)
+	for num := i2pds + 1; num <= i2pds+ours; num++ {
+		a := &alliumRouter{num: num, dir: filepath.Join(n.root, fmt.Sprintf("allium-%d", num)), floodfill: num <= i2pds+oursFloodfills}
+		if err := os.MkdirAll(a.dir, 0o700); err != nil {
+			return err
+		}
+		n.ours = append(n.ours, a)
+	}
+	return nil
 }
 
 // identities starts everything once, until the identities are there.
 func (n *testNet) identities() error {
-	if err := n.allium.configure(); err != nil {
-		return err
-	}
-	if err := n.allium.run(); err != nil {
-		return err
-	}
-	for _, r := range n.i2pds {
+	for _, r := range n.routers() {
 		if err := r.run(); err != nil {
 			return err
 		}
 	}
-	if err := n.within(identityLimit, func() error { _, err := n.allium.routerInfo(); return err }); err != nil {
-		return fmt.Errorf("%s: %w", n.allium.name(), err)
-	}
-	for _, r := range n.i2pds {
-		if err := n.within(identityLimit, r.identity); err != nil {
+	for _, r := range n.routers() {
+		err := n.within(identityLimit, func() error { _, err := r.routerInfo(); return err })
+		if err != nil {
 			return fmt.Errorf("%s: %w", r.name(), err)
 		}
 	}
-	dest, err := n.i2pds[hosting-1].destination("site")
-	if err != nil {
-		return err
-	}
-	n.site = dest.B32()
-	for _, p := range n.processes() {
-		p.terminate()
+	for _, r := range n.routers() {
+		r.program().terminate()
 	}
 	for _, r := range n.i2pds {
 		// i2pd sometimes fails on its way out.
 		_ = r.wait()
+		r.process = nil
 	}
-	return n.allium.wait()
+	var errs []error
+	for _, a := range n.ours {
+		errs = append(errs, a.wait())
+		a.process = nil
+	}
+	return errors.Join(errs...)
 }
 
 // within tries until there is no error, for so long, and while all programs
@@ -132,13 +195,18 @@ func (n *testNet) within(limit time.Duration, try func() error) error {
 	}
 }
 
-// acquaint makes all know the i2pds. Allium makes itself known: no i2pd gets
-// its RouterInfo from here.
+// acquaint makes all but one know the i2pds, without the newcomer. Allium
+// makes itself known: no router gets the RouterInfo of one of ours from here.
+// Our newcomer gets two, and has to find out about the others.
 func (n *testNet) acquaint() error {
 	var infos []*data.RouterInfo
 	var files []string
-	for _, r := range n.i2pds {
-		infos = append(infos, r.info)
+	for _, r := range n.i2pds[:newcomer-1] {
+		info, err := r.routerInfo()
+		if err != nil {
+			return err
+		}
+		infos = append(infos, info)
 		files = append(files, r.file("router.info"))
 	}
 	for _, r := range n.i2pds {
@@ -146,59 +214,42 @@ func (n *testNet) acquaint() error {
 			return err
 		}
 	}
-	said, err := n.allium.know(files)
-	if want := fmt.Sprintf("%d added, 0 known already", i2pds); err == nil && said != want {
-		err = fmt.Errorf("netdb import said %q and not %q", said, want)
+	for _, a := range n.ours {
+		few := files
+		if a.num == oursNewcomer {
+			few = files[:2]
+		}
+		said, err := a.know(few)
+		if want := fmt.Sprintf("%d added, 0 known already", len(few)); err == nil && said != want {
+			err = fmt.Errorf("netdb import said %q and not %q", said, want)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
-// join starts one more i2pd, which knows the others and not Allium.
-func (n *testNet) join(num int, tunnels ...i2pdTunnel) (*i2pd, error) {
-	r, err := newI2pd(n.root, num, false)
-	if err != nil {
-		return nil, err
-	}
-	var infos []*data.RouterInfo
-	for _, other := range n.i2pds {
-		infos = append(infos, other.info)
-	}
-	n.i2pds = append(n.i2pds, r)
-	r.tunnels = tunnels
-	r.info = new(data.RouterInfo)
-	if err := r.introduce(infos); err != nil {
-		return nil, err
-	}
-	return r, r.run()
-}
-
-// restart stops Allium and starts it with tunnels of another length.
-func (n *testNet) restart(t *testing.T, length int) {
+// restart stops a router and starts it again.
+func (n *testNet) restart(t *testing.T, r router) {
 	t.Helper()
-	n.allium.terminate()
-	if err := n.allium.wait(); err != nil {
-		t.Fatal("allium ended with", err)
+	r.program().terminate()
+	err := r.program().wait()
+	if _, ours := r.(*alliumRouter); ours && err != nil {
+		t.Fatalf("%s ended with %v", r.name(), err)
 	}
-	n.allium.length = length
-	if err := n.allium.configure(); err != nil {
+	if err := r.run(); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.allium.run(); err != nil {
-		t.Fatal(err)
-	}
-	n.alliumReady(t)
 }
 
 // processes are all that have been started.
 func (n *testNet) processes() []*process {
 	var all []*process
-	for _, r := range n.i2pds {
-		if r.process != nil {
-			all = append(all, r.process)
+	for _, r := range n.routers() {
+		if p := r.program(); p != nil {
+			all = append(all, p)
 		}
-	}
-	if n.allium != nil && n.allium.process != nil {
-		all = append(all, n.allium.process)
 	}
 	return all
 }
@@ -212,7 +263,8 @@ func (n *testNet) stop(t *testing.T) {
 		p.terminate()
 	}
 	for _, p := range n.processes() {
-		if err := p.wait(); err != nil && p.name == n.allium.name() {
+		err := p.wait()
+		if err != nil && slices.ContainsFunc(n.ours, func(a *alliumRouter) bool { return a.process == p }) {
 			t.Errorf("%s ended with %v", p.name, err)
 		}
 	}
@@ -220,22 +272,11 @@ func (n *testNet) stop(t *testing.T) {
 
 // report prints what the routers tell, and the ends of their logs.
 func (n *testNet) report(t *testing.T) {
-	for _, r := range n.i2pds {
-		if c, err := readConsole(r.console()); err != nil {
-			t.Logf("%s: no console: %v", r.name(), err)
-		} else {
-			t.Logf("%s: %v", r.name(), c)
-		}
-	}
-	if body, err := get("http://" + alliumStatus + "/api/status"); err != nil {
-		t.Logf("allium: no status: %v", err)
-	} else {
-		t.Logf("allium: %s", body)
-	}
-	for _, r := range n.i2pds {
+	for _, r := range n.routers() {
+		_, state := r.ready()
+		t.Logf("%s: %s", r.name(), state)
 		printTail(t, r.name(), r.logFile())
 	}
-	printTail(t, n.allium.name(), n.allium.logFile())
 }
 
 // check fails when a program has ended.
@@ -249,34 +290,14 @@ func (n *testNet) check() error {
 	return errors.Join(errs...)
 }
 
-// ready waits until every router has exploratory tunnels both ways.
+// ready waits until every router has tunnels of its own both ways.
 func (n *testNet) ready(t *testing.T) {
 	t.Helper()
-	for _, r := range n.i2pds {
-		eventually(t, r.name()+" has tunnels", readyLimit, func() (bool, string) {
-			c, err := readConsole(r.console())
-			if err != nil {
-				return false, err.Error()
-			}
-			return c.inbound > 0 && c.outbound > 0, c.String()
-		})
-	}
-	n.alliumReady(t)
-	if err := n.check(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// alliumReady waits for Allium alone.
-func (n *testNet) alliumReady(t *testing.T) {
-	t.Helper()
-	eventually(t, "allium has tunnels", readyLimit, func() (bool, string) {
-		s, err := n.allium.status()
-		if err != nil {
-			return false, err.Error()
+	for _, r := range n.routers() {
+		if r.program() != nil {
+			eventually(t, r.name()+" has tunnels", readyLimit, r.ready)
 		}
-		return s.Ready, s.String()
-	})
+	}
 }
 
 // workDir makes the directory of a network.

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -35,6 +36,7 @@ type probe struct {
 	mu       sync.Mutex
 	received []i2np.Message
 	failed   error
+	inbound  map[data.Hash]bool // who has dialled it
 }
 
 var _ transport.Handler = (*probe)(nil)
@@ -48,7 +50,7 @@ func (a acquaintances) RouterInfo(h data.Hash) *data.RouterInfo { return a[h] }
 // newProbe makes a router that listens on addr and knows some others.
 func newProbe(t *testing.T, addr netip.AddrPort, known ...*data.RouterInfo) *probe {
 	t.Helper()
-	p := &probe{host: host.New(host.Config{})}
+	p := &probe{host: host.New(host.Config{}), inbound: make(map[data.Hash]bool)}
 	knows := make(acquaintances)
 	for _, ri := range known {
 		knows[ri.Hash()] = ri
@@ -127,29 +129,37 @@ func (p *probe) store(t *testing.T, to data.Hash, ri *data.RouterInfo) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.storeEntry(t, to, i2np.DatabaseStore{Key: ri.Hash(), Type: i2np.StoreRouterInfo, Data: compressed})
+}
+
+// storeLeaseSet does the same with a LeaseSet.
+func (p *probe) storeLeaseSet(t *testing.T, to data.Hash, ls *data.LeaseSet2) {
+	t.Helper()
+	p.storeEntry(t, to, i2np.DatabaseStore{Key: ls.Key(), Type: i2np.StoreType(ls.Type()), Data: ls.Bytes()})
+}
+
+func (p *probe) storeEntry(t *testing.T, to data.Hash, m i2np.DatabaseStore) {
+	t.Helper()
 	token := random.Nonzero32()
-	m := i2np.DatabaseStore{
-		Key: ri.Hash(), Type: i2np.StoreRouterInfo,
-		ReplyToken: token, ReplyGateway: p.info.Hash(), Data: compressed,
-	}
+	m.ReplyToken, m.ReplyGateway = token, p.info.Hash()
 	p.send(t, to, i2np.TypeDatabaseStore, m.Append(nil))
-	p.await(t, to.Short()+" keeps a RouterInfo", func(m i2np.Message) bool {
+	p.await(t, to.Short()+" keeps an entry", func(m i2np.Message) bool {
 		s, err := i2np.ParseDeliveryStatus(m.Body)
 		return m.Type == i2np.TypeDeliveryStatus && err == nil && s.ID == token
 	})
 }
 
-// look asks a floodfill for the RouterInfo of a router, and to send it to from.
-func (p *probe) look(t *testing.T, to, key, from data.Hash) {
+// look asks a floodfill for an entry, and to send it to from.
+func (p *probe) look(t *testing.T, to, key, from data.Hash, kind i2np.LookupKind) {
 	t.Helper()
-	m := i2np.DatabaseLookup{Key: key, From: from, Kind: i2np.LookupRouterInfo}
+	m := i2np.DatabaseLookup{Key: key, From: from, Kind: kind}
 	p.send(t, to, i2np.TypeDatabaseLookup, m.Append(nil))
 }
 
 // found gives the RouterInfo in a DatabaseStore, if it is that of key.
 func found(m i2np.Message, key data.Hash) *data.RouterInfo {
 	s, err := i2np.ParseDatabaseStore(m.Body)
-	if m.Type != i2np.TypeDatabaseStore || err != nil || s.Key != key || s.Type != i2np.StoreRouterInfo {
+	if m.Type != i2np.TypeDatabaseStore || err != nil || s.Key != key || s.Type.LeaseSet() {
 		return nil
 	}
 	b, err := new(i2np.Inflater).InflateRouterInfo(nil, s.Data)
@@ -161,6 +171,22 @@ func found(m i2np.Message, key data.Hash) *data.RouterInfo {
 		return nil
 	}
 	return ri
+}
+
+// ask asks a floodfill for a LeaseSet and tells whether it has this one. It
+// waits for the answer, which is an entry or the names of others.
+func (p *probe) ask(t *testing.T, to data.Hash, ls *data.LeaseSet2) (has bool) {
+	t.Helper()
+	p.look(t, to, ls.Key(), p.info.Hash(), i2np.LookupLeaseSet)
+	p.await(t, to.Short()+" answers", func(m i2np.Message) bool {
+		if s, err := i2np.ParseDatabaseStore(m.Body); m.Type == i2np.TypeDatabaseStore && err == nil && s.Key == ls.Key() {
+			has = bytes.Equal(s.Data, ls.Bytes())
+			return true
+		}
+		s, err := i2np.ParseDatabaseSearchReply(m.Body)
+		return m.Type == i2np.TypeDatabaseSearchReply && err == nil && s.Key == ls.Key()
+	})
+	return has
 }
 
 // Message implements transport.Handler.
@@ -178,8 +204,20 @@ func (p *probe) Failed(_ *host.Round, _ data.Hash, err error) {
 	p.failed = err
 }
 
-// RouterInfo implements transport.Handler.
-func (p *probe) RouterInfo(*host.Round, *data.RouterInfo, bool) {}
+// RouterInfo implements transport.Handler: a session that was accepted begins
+// with that of the peer.
+func (p *probe) RouterInfo(_ *host.Round, ri *data.RouterInfo, _ bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inbound[ri.Hash()] = true
+}
+
+// heard tells whether a router has dialled.
+func (p *probe) heard(from data.Hash) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inbound[from]
+}
 
 // Connected implements transport.Handler.
 func (p *probe) Connected(*host.Round, data.Hash) {}
