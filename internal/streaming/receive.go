@@ -13,8 +13,13 @@ const (
 	ahead = 512
 	// ackEvery is how many packets are acknowledged together at most.
 	ackEvery = 4
-	// ackDelay is how long an acknowledgement waits for data to ride with.
-	ackDelay = 25 * time.Millisecond
+	// ackDelay is how long an acknowledgement waits for data to ride with, at
+	// most, and leastAckDelay on the shortest paths. i2pd sends again what is
+	// not acknowledged within one and a half round trips or 20 ms, and halves
+	// its window: with fewer packets in it than are acknowledged together, it
+	// would do so each time.
+	ackDelay      = 25 * time.Millisecond
+	leastAckDelay = 2 * time.Millisecond
 	// unchokes is how many packets say that a choke is over: Java routers
 	// want to be told, and one packet may be lost.
 	unchokes = 8
@@ -28,15 +33,16 @@ type receiver struct {
 	highest    uint32 // the highest received
 	any        bool   // something was received
 	early      map[uint32]*segment
-	earlySize  int       // bytes in early
-	ready      ring      // in order, not yet read
-	ended      bool      // the CLOSE has come in order
-	discarding bool      // nobody will read
-	choking    bool      // the peer has been asked to stop
-	unchoke    int       // packets that will yet say it may go on
-	ackAt      time.Time // an acknowledgement is owed by then; zero: none
-	owed       int       // packets not yet acknowledged
-	nacks      []byte    // scratch of the last acknowledgement
+	earlySize  int           // bytes in early
+	ready      ring          // in order, not yet read
+	ended      bool          // the CLOSE has come in order
+	discarding bool          // nobody will read
+	choking    bool          // the peer has been asked to stop
+	unchoke    int           // packets that will yet say it may go on
+	ackAt      time.Time     // an acknowledgement is owed by then; zero: none
+	hold       time.Duration // how long the next one may wait
+	owed       int           // packets not yet acknowledged
+	nacks      []byte        // scratch of the last acknowledgement
 }
 
 // accept takes in one packet with a sequence number and copies its payload.
@@ -68,7 +74,7 @@ func (v *receiver) accept(now time.Time, p *packet) bool {
 	if gap || v.ended || v.owed >= ackEvery {
 		v.ackNow(now)
 	} else if v.ackAt.IsZero() {
-		v.ackAt = now.Add(ackDelay)
+		v.ackAt = now.Add(v.hold)
 	}
 	return true
 }

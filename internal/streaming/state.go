@@ -109,6 +109,7 @@ func (m *machine) input(now time.Time, p *packet) bool {
 		m.reset = true
 		return true
 	} else {
+		m.recv.hold = m.send.rtt.ackDelay()
 		news = m.recv.accept(now, p) || news
 		if p.asksAck() {
 			m.recv.ackNow(now)

@@ -72,3 +72,41 @@ func TestWindowFillsAPathWithoutLoss(t *testing.T) {
 		t.Errorf("%.1f MB/s of %.1f", rate/1e6, limit/1e6)
 	}
 }
+
+// asNobodyAsks takes out of a packet that an acknowledgement is wanted at once.
+func asNobodyAsks(_ *end, payload []byte) bool {
+	const flags, synchronize, delayRequested, options = 18, 1, 1 << 6, 22
+	if payload[16] == 0 && payload[flags+1]&synchronize == 0 && payload[flags+1]&delayRequested != 0 {
+		payload[options], payload[options+1] = 0, 200
+	}
+	return true
+}
+
+// TestShortPathsAreAcknowledgedSoon: i2pd does not ask for acknowledgements,
+// and takes a packet for lost that has none within 20 milliseconds where the
+// path allows for that.
+func TestShortPathsAreAcknowledgedSoon(t *testing.T) {
+	for oneWay, within := range map[time.Duration]time.Duration{
+		time.Millisecond:       5 * time.Millisecond,
+		100 * time.Millisecond: 250 * time.Millisecond,
+	} {
+		w, a, b := newPair(t, 4, config(), &path{delay: oneWay, tap: asNobodyAsks})
+		server := &user{}
+		b.serveOne(t, server)
+		client := &user{out: []byte("hello")}
+		client.open(t, a, b)
+		w.Run(5 * time.Second) // the server has heard that its answer arrived
+		for range 3 {
+			sent, at := b.sent, w.Now()
+			client.out = []byte("more")
+			a.h.Do(client.notify)
+			if !w.RunUntil(func() bool { return b.sent > sent }, time.Second) {
+				t.Fatal("no acknowledgement")
+			}
+			if took := w.Now().Sub(at); took < oneWay || took > within {
+				t.Errorf("%v one way: acknowledged after %v", oneWay, took)
+			}
+			w.Run(5 * time.Second)
+		}
+	}
+}

@@ -135,6 +135,14 @@ func (t *roundTrip) timeout(delay time.Duration) time.Duration {
 	return min(rto<<t.backoff, maxRTO)
 }
 
+// ackDelay is how long an acknowledgement may wait: little beside the path.
+func (t *roundTrip) ackDelay() time.Duration {
+	if t.least == 0 {
+		return ackDelay
+	}
+	return min(max(t.least/10, leastAckDelay), ackDelay)
+}
+
 // late tells that an acknowledgement that takes this long is not to be expected
 // any more, even if packets overtake each other.
 func (t *roundTrip) late(d time.Duration) bool { return d >= t.smooth+2*t.vary }
