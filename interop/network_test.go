@@ -102,14 +102,32 @@ func startNetwork(t *testing.T) *testNet {
 	}
 	for _, r := range n.routers() {
 		serve(t, r)
-		if r.number() == newcomer || r.number() == oursNewcomer {
-			continue
-		}
-		if err := r.run(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := n.begin(); err != nil {
+		t.Fatal(err)
 	}
 	return n
+}
+
+// begin starts all but the newcomers, ours when the others listen: what fails
+// because they do not yet would say nothing.
+func (n *testNet) begin() error {
+	for _, r := range n.i2pds[:newcomer-1] {
+		if err := r.run(); err != nil {
+			return err
+		}
+	}
+	for _, r := range n.i2pds[:newcomer-1] {
+		if err := n.within(identityLimit, func() error { _, err := get(r.console()); return err }); err != nil {
+			return fmt.Errorf("%s: %w", r.name(), err)
+		}
+	}
+	for _, a := range n.ours[:oursNewcomer-oursHosting] {
+		if err := a.run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // routers are all routers in order.
