@@ -190,11 +190,12 @@ func (p *probe) ask(t *testing.T, to data.Hash, ls *data.LeaseSet2) (has bool) {
 }
 
 // Message implements transport.Handler.
-func (p *probe) Message(_ *host.Round, _ data.Hash, m i2np.Message) {
+func (p *probe) Message(_ *host.Round, _ data.Hash, m i2np.Message) bandwidth.Class {
 	m.Body = slices.Clone(m.Body)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.received = append(p.received, m)
+	return bandwidth.Own
 }
 
 // Failed implements transport.Handler.
