@@ -8,6 +8,10 @@
 // Files that other programs read or that people bring along are written whole
 // ([WriteFile]) and read whole ([ReadFile], [Files]).
 //
+// What a call has returned nil for is on the disk, and what it has not is there
+// as a whole or not at all. Nothing else is promised, so whoever must not lose
+// something writes it before it is used.
+//
 // Calls wait for the disk; a write to a file takes some milliseconds, whatever
 // its size. Write seldom, many changes at a time, and never inside a round.
 package store
