@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -55,16 +56,21 @@ func TestARouterThatIsKilledStartsAgainIntact(t *testing.T) {
 	}
 	n := newKillNetwork(t)
 	// Two at a time, which also carry tunnels for each other.
-	t.Run("", func(t *testing.T) {
-		for i := range 2 {
-			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				t.Parallel()
-				v := n.newVictim(t)
-				v.killed((times + i) / 2)
-				v.finish()
-			})
-		}
-	})
+	victims := []*victim{n.newVictim(t), n.newVictim(t)}
+	var all sync.WaitGroup
+	for i, v := range victims {
+		all.Go(func() { v.killed((times + i) / 2) })
+	}
+	all.Wait()
+	for _, v := range victims {
+		v.start()
+	}
+	for _, v := range victims {
+		v.works()
+	}
+	for _, v := range victims {
+		v.stop()
+	}
 }
 
 // killed runs the router and kills it so many times.
@@ -73,14 +79,16 @@ func (v *victim) killed(times int) {
 	for i := range times {
 		life := rand.N(900 * time.Millisecond)
 		if i%5 == 4 {
-			life *= 4 // it has tunnels, and has learned something
+			life *= 4
 		}
-		v.run(life)
+		// Now and then it has certainly had tunnels, and learned something.
+		v.run(i%10 == 4, life)
 		if v.check(); v.t.Failed() {
-			v.t.Fatalf("after %d kills, the last after %v\n%s", i+1, life, v.errs.String())
+			v.t.Errorf("after %d kills, the last after %v\n%s", i+1, life, v.errs.String())
+			return
 		}
 	}
-	v.t.Logf("%d kills in %v: %d routers, %d profiles, %d pages fetched", times, time.Since(begin), v.routers, v.profiles, v.pages)
+	v.t.Logf("%d kills in %v: %d routers, %d profiles, %d pages fetched", times, time.Since(begin), v.routers, v.profiles, v.pages.Load())
 }
 
 // killSettings are those of a router of the network.
@@ -174,13 +182,13 @@ func (n *killNet) meet(info []byte) {
 }
 
 // change has new routers come and go. They publish themselves, so the victims
-// hear of them as floodfills do.
+// hear of them as floodfills do, and carry no tunnels, so nobody misses them.
 func (n *killNet) change(ctx context.Context, t *testing.T) {
 	var alive sync.WaitGroup
 	defer alive.Wait()
 	for ctx.Err() == nil {
 		s := killSettings()
-		s.Floodfill = allium.FloodfillOff
+		s.Floodfill, s.Transit.Accept = allium.FloodfillOff, false
 		r, err := allium.Start(ctx, allium.Config{Settings: s})
 		if err != nil {
 			if ctx.Err() == nil {
@@ -216,11 +224,10 @@ type victim struct {
 	n      *killNet
 	dir    string
 	config string
-	site   string // its own, as seen from its program
 	cmd    *exec.Cmd
 	errs   *text
 
-	pages int // fetched through it
+	pages atomic.Int64 // fetched through it
 
 	// What was seen on the disk.
 	keys, destination []byte
@@ -251,28 +258,33 @@ func (n *killNet) newVictim(t *testing.T) *victim {
 
 func (v *victim) start() {
 	v.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		v.t.Fatal(err)
-	}
 	v.errs = new(text)
-	v.cmd = exec.Command(self, "run", "--dir", v.dir, "--config", v.config)
+	v.cmd = exec.Command(os.Args[0], "run", "--dir", v.dir, "--config", v.config)
 	v.cmd.Env = append(os.Environ(), asAllium+"=1")
 	v.cmd.Stdout, v.cmd.Stderr = v.errs, v.errs
 	if err := v.cmd.Start(); err != nil {
-		v.t.Fatal(err)
+		panic(err) // not on the goroutine of the test
 	}
 }
 
-// run starts it, has it work and kills it.
-func (v *victim) run(life time.Duration) {
+// run starts it, has it work and kills it after some time, which begins when
+// it has fetched a page if that is wanted.
+func (v *victim) run(fetch bool, life time.Duration) {
 	v.t.Helper()
 	v.start()
-	ctx, cancel := context.WithTimeout(context.Background(), life)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var work sync.WaitGroup
-	work.Go(func() { v.pages += v.visit(ctx) })
-	<-ctx.Done()
+	before := v.pages.Load()
+	work.Go(func() { v.visit(ctx) })
+	for giveUp := time.Now().Add(patience); fetch && v.pages.Load() == before; pause(ctx, 20*time.Millisecond) {
+		if time.Now().After(giveUp) {
+			v.t.Error("it fetches no page")
+			break
+		}
+	}
+	pause(ctx, life)
+	cancel()
 	if err := v.cmd.Process.Kill(); err != nil {
 		v.t.Error(err)
 	}
@@ -309,15 +321,14 @@ func (v *victim) said(what *regexp.Regexp) string {
 
 // visit fetches pages of another's site through it until ctx ends, and counts
 // those that came whole.
-func (v *victim) visit(ctx context.Context) (pages int) {
+func (v *victim) visit(ctx context.Context) {
 	for ctx.Err() == nil {
 		if at := v.said(proxyAt); at != "" && v.fetch(ctx, at) == nil {
-			pages++
+			v.pages.Add(1)
 			continue
 		}
 		pause(ctx, 20*time.Millisecond)
 	}
-	return pages
 }
 
 func (v *victim) fetch(ctx context.Context, proxy string) error {
@@ -448,14 +459,13 @@ func (c *counted) Write(changes []store.Change) error {
 	return c.Bucket.Write(changes)
 }
 
-// finish starts it once more: it is the same, knows whom it knew, works, and
-// ends when it is told to.
-func (v *victim) finish() {
+// works looks at it while it runs: it is the same, knows whom it knew, and
+// fetches pages.
+func (v *victim) works() {
 	v.t.Helper()
 	if v.keys == nil || v.destination == nil || v.router == "" || v.profiles == 0 {
 		v.t.Errorf("it never came as far as to have keys, destination, router.info and profiles")
 	}
-	v.start()
 	await(v.t, func() bool { return v.said(statusAt) != "" && v.said(proxyAt) != "" })
 	s, err := statusOf(v.said(statusAt))
 	if err != nil || s.Router != v.router || s.Known.Routers < v.routers {
@@ -464,6 +474,11 @@ func (v *victim) finish() {
 	ctx, cancel := context.WithTimeout(v.t.Context(), patience)
 	defer cancel()
 	await(v.t, func() bool { return v.fetch(ctx, v.said(proxyAt)) == nil })
+}
+
+// stop ends it in order.
+func (v *victim) stop() {
+	v.t.Helper()
 	if err := v.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		v.t.Error(err)
 	}
