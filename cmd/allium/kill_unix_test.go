@@ -3,17 +3,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -28,10 +25,6 @@ import (
 	"time"
 
 	"allium"
-	"allium/internal/data"
-	"allium/internal/netdb"
-	"allium/internal/profile"
-	"allium/internal/store"
 )
 
 const (
@@ -89,133 +82,6 @@ func (v *victim) killed(times int) {
 		}
 	}
 	v.t.Logf("%d kills in %v: %d routers, %d profiles, %d pages fetched", times, time.Since(begin), v.routers, v.profiles, v.pages.Load())
-}
-
-// killSettings are those of a router of the network.
-func killSettings() allium.Settings {
-	s := allium.DefaultSettings()
-	s.Network, s.Private, s.MinVersion = killNetwork, true, ""
-	s.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-	s.Exploratory.Inbound.Length, s.Exploratory.Outbound.Length = 1, 1
-	s.Tunnels.Inbound.Length, s.Tunnels.Outbound.Length = 1, 1
-	return s
-}
-
-// killNet is a network of routers that live, and of others that come and go.
-type killNet struct {
-	mu      sync.Mutex
-	routers []*allium.Router
-	victims [][]byte // the RouterInfos of those that are killed
-	// host is a site in it.
-	host string
-}
-
-func newKillNetwork(t *testing.T) *killNet {
-	t.Helper()
-	n := &killNet{}
-	ctx, stop := context.WithCancel(context.Background())
-	var coming sync.WaitGroup
-	t.Cleanup(func() {
-		stop()
-		coming.Wait()
-		for _, r := range n.routers {
-			r.Close()
-		}
-	})
-	for i := range 4 {
-		s := killSettings()
-		s.Floodfill = allium.FloodfillOff
-		if i < 2 {
-			s.Floodfill = allium.FloodfillOn
-		}
-		n.routers = append(n.routers, n.start(t, s))
-	}
-	for _, r := range n.routers {
-		r.Import(n.infos)
-	}
-	site, err := n.routers[3].Open(t.Context(), allium.SessionConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := site.Listen("i2p", ":80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(page)}
-	coming.Go(func() { _ = server.Serve(ln) })
-	t.Cleanup(func() { server.Close() })
-	n.host = site.Host()
-	coming.Go(func() { n.change(ctx, t) })
-	return n
-}
-
-func (n *killNet) start(t *testing.T, s allium.Settings) *allium.Router {
-	t.Helper()
-	r, err := allium.Start(t.Context(), allium.Config{Settings: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// infos are the RouterInfos of those that live.
-func (n *killNet) infos(yield func(string, []byte) bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, r := range n.routers {
-		if !yield("router.info", r.RouterInfo()) {
-			return
-		}
-	}
-	for _, info := range n.victims {
-		if !yield("router.info", info) {
-			return
-		}
-	}
-}
-
-// meet has everybody know a RouterInfo.
-func (n *killNet) meet(info []byte) {
-	for _, r := range n.routers {
-		r.Import(func(yield func(string, []byte) bool) { yield("router.info", info) })
-	}
-}
-
-// change has new routers come and go. They publish themselves, so the victims
-// hear of them as floodfills do, and carry no tunnels, so nobody misses them.
-func (n *killNet) change(ctx context.Context, t *testing.T) {
-	var alive sync.WaitGroup
-	defer alive.Wait()
-	for ctx.Err() == nil {
-		s := killSettings()
-		s.Floodfill, s.Transit.Accept = allium.FloodfillOff, false
-		r, err := allium.Start(ctx, allium.Config{Settings: s})
-		if err != nil {
-			if ctx.Err() == nil {
-				t.Error(err)
-			}
-			return
-		}
-		r.Import(n.infos)
-		n.meet(r.RouterInfo())
-		alive.Go(func() {
-			pause(ctx, 5*time.Second)
-			r.Close()
-		})
-		pause(ctx, 700*time.Millisecond)
-	}
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-func page(w http.ResponseWriter, _ *http.Request) {
-	_, _ = w.Write(bytes.Repeat([]byte("a page of some length. "), 3000))
 }
 
 // victim is the router that is killed.
@@ -347,116 +213,6 @@ func (v *victim) fetch(ctx context.Context, proxy string) error {
 		err = fmt.Errorf("status %d, %d bytes", resp.StatusCode, len(b))
 	}
 	return err
-}
-
-// check looks at what the dead left: nothing is damaged, the identities are the
-// same, and no router or profile is gone.
-func (v *victim) check() {
-	v.t.Helper()
-	s, err := store.Open(filepath.Join(v.dir, "allium.db"))
-	if err != nil {
-		v.t.Error(err)
-		return
-	}
-	defer s.Close()
-	v.keys = v.same("keys", v.keys, v.bucket(s, "keys"))
-	v.destination = v.same("destination", v.destination, v.file("site.dat"))
-	if info := v.file("router.info"); info != nil {
-		ri, err := data.ParseRouterInfo(info)
-		if err != nil || v.router != "" && ri.Hash().String() != v.router {
-			v.t.Errorf("router.info is of another: %v", err)
-			return
-		}
-		if v.router == "" {
-			v.n.meet(info)
-			v.n.mu.Lock()
-			v.n.victims = append(v.n.victims, info)
-			v.n.mu.Unlock()
-		}
-		v.router = ri.Hash().String()
-	}
-	v.checkKnowledge(s)
-}
-
-// same tells that something that was there is still the same.
-func (v *victim) same(what string, before, now []byte) []byte {
-	v.t.Helper()
-	if before != nil && !bytes.Equal(before, now) {
-		v.t.Errorf("%s: %d bytes before, now %d others", what, len(before), len(now))
-	}
-	return now
-}
-
-// file is a file of the router, nil if there is none.
-func (v *victim) file(name string) []byte {
-	v.t.Helper()
-	b, err := os.ReadFile(filepath.Join(v.dir, name))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		v.t.Error(err)
-	}
-	return b
-}
-
-// bucket is everything in a bucket, nil if that is nothing.
-func (v *victim) bucket(s store.Store, name string) (all []byte) {
-	v.t.Helper()
-	b, err := s.Bucket(name)
-	if err == nil {
-		err = b.Each(func(key, value []byte) error {
-			all = append(append(all, key...), value...)
-			return nil
-		})
-	}
-	if err != nil {
-		v.t.Error(err)
-	}
-	return all
-}
-
-// checkKnowledge opens netDb and profiles as a router does.
-func (v *victim) checkKnowledge(s store.Store) {
-	v.t.Helper()
-	routers, err := s.Bucket("netdb")
-	if err != nil {
-		v.t.Error(err)
-		return
-	}
-	known := &counted{Bucket: routers}
-	db, err := netdb.New(netdb.Config{NetID: killNetwork, AllowPrivate: true}, data.Hash{}, known)
-	if err != nil || db.Flush() != nil || known.writes > 0 || db.Len() < v.routers {
-		v.t.Errorf("netDb: %v, %d routers, %d before, damaged records: %v", err, db.Len(), v.routers, known.writes > 0)
-		return
-	}
-	v.routers = db.Len()
-	peers, err := s.Bucket("profiles")
-	if err != nil {
-		v.t.Error(err)
-		return
-	}
-	kept := &counted{Bucket: peers}
-	profiles, err := profile.New(kept)
-	if err != nil || profiles.Flush() != nil || kept.writes > 0 {
-		v.t.Errorf("profiles: %v, damaged records: %v", err, kept.writes > 0)
-		return
-	}
-	n := 0
-	_ = peers.Each(func([]byte, []byte) error { n++; return nil })
-	if n < v.profiles {
-		v.t.Errorf("%d profiles, %d before", n, v.profiles)
-	}
-	v.profiles = n
-}
-
-// counted is a bucket that counts writes: whoever finds damaged records has
-// them deleted.
-type counted struct {
-	store.Bucket
-	writes int
-}
-
-func (c *counted) Write(changes []store.Change) error {
-	c.writes++
-	return c.Bucket.Write(changes)
 }
 
 // works looks at it while it runs: it is the same, knows whom it knew, and
