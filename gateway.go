@@ -83,7 +83,7 @@ func (s *Settings) mapsPort() bool {
 			return false
 		}
 	}
-	return s.Publish && !s.ownNetwork()
+	return s.Publish && !s.Hidden && !s.ownNetwork()
 }
 
 // portNonce is the router's name for gateways: drawn once and kept, so that it

@@ -28,7 +28,7 @@ import (
 
 // Config is what an operator decides.
 type Config struct {
-	Enabled string     `default:"auto" choices:"auto,on,off" help:"Whether to ask the gateway of the local network (PCP, NAT-PMP, UPnP) to pass the router's port on. auto is on in the public network, unless the settings name hosts to publish or publish nothing. A machine with a public address asks nobody."`
+	Enabled string     `default:"auto" choices:"auto,on,off" help:"Whether to ask the gateway of the local network (PCP, NAT-PMP, UPnP) to pass the router's port on. auto is on in the public network, unless the settings name hosts to publish, or publish nothing. A machine with a public address asks nobody."`
 	Gateway netip.Addr `help:"Address of the gateway. Empty to find it."`
 }
 

@@ -32,3 +32,35 @@ func TestAJumpThatIsToldTwiceIsOne(t *testing.T) {
 		}
 	}
 }
+
+// TestAClockYearsWrongIsFoundOutByPeers starts a router again whose clock has
+// gone mad meanwhile. No time server is asked: what keeps the time moves the
+// clock as soon as five peers have told theirs.
+func TestAClockYearsWrongIsFoundOutByPeers(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, wrong := range []time.Duration{3 * year, -3 * year} {
+		w := sim.New(t, 34, sim.Config{})
+		n := company(t, w, nil)
+		w.Run(time.Minute)
+		n.Close()
+		n.h = w.Restart(n.h)
+		n.h.Skew(wrong)
+		n.start()
+		began := w.Now()
+		if !w.RunUntil(func() bool { return len(n.ClockSkews()) >= 5 }, returns) {
+			t.Fatalf("%v wrong: %d peers have told the time", wrong, len(n.ClockSkews()))
+		}
+		skews := n.ClockSkews()
+		by := skews[len(skews)/2]
+		if left := (wrong + by).Abs(); left > 5*time.Second {
+			t.Errorf("%v wrong: still by %v", wrong, left)
+		}
+		n.h.Skew(wrong + by)
+		n.ClockStepped(by)
+		n.ForgetClockSkews()
+		n.h.Do(func(r *host.Round) { n.Jumped(r, by) })
+		if !w.RunUntil(func() bool { return n.status().Ready }, returns-w.Now().Sub(began)) {
+			t.Errorf("%v wrong: not ready", wrong)
+		}
+	}
+}
