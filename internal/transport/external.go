@@ -71,6 +71,9 @@ type external struct {
 	// Nobody came for long: until then nothing is published.
 	shut  time.Time
 	pause time.Duration
+	// Peers sent us away because of the address, in a row: likewise.
+	refusals votes
+	disowned time.Time
 }
 
 // Reachability is what we know of whether others can connect to us over one
@@ -92,18 +95,17 @@ type Reachability struct {
 // outer is the address others reach a listener at, if one is published, and
 // how it is known. The lock is held.
 func (t *Transport) outer(now time.Time, bound netip.AddrPort) (at netip.AddrPort, source Source) {
-	if !t.cfg.Publish {
+	f := familyOf(bound.Addr())
+	e := &t.external[f]
+	if !t.cfg.Publish || now.Before(e.shut) || now.Before(e.disowned) {
 		return at, ""
 	}
-	f := familyOf(bound.Addr())
 	for _, configured := range t.cfg.Hosts {
 		if familyOf(configured) == f {
 			return netip.AddrPortFrom(configured, bound.Port()), SourceSettings
 		}
 	}
-	e := &t.external[f]
 	switch winner, _ := e.votes.winner(now); {
-	case now.Before(e.shut):
 	case !bound.Addr().IsUnspecified() && t.takes(bound.Addr()):
 		return bound, SourceListen
 	case bound.Addr().IsUnspecified() && winner.IsValid() && data.PublishablePort(bound.Port()):
@@ -132,7 +134,7 @@ func (t *Transport) Mapped(r *host.Round, local, external netip.AddrPort) {
 		external = netip.AddrPort{}
 	}
 	if e.mapped != external {
-		e.shut = time.Time{}
+		e.shut, e.disowned, e.refusals = time.Time{}, time.Time{}, nil
 	}
 	e.mapped, e.inner = external, local.Port()
 	t.mu.Unlock()

@@ -274,3 +274,50 @@ func TestOverlaysAreNeverDialled(t *testing.T) {
 		w.Move(a.h.(*sim.Host))
 	}
 }
+
+// Peers refuse whoever comes from elsewhere than he says, and may remember it
+// for hours (trap 1).
+func TestAddressForWhichPeersSendUsAwayIsGivenUp(t *testing.T) {
+	w := sim.New(t, 80, sim.Config{})
+	db := newKnown()
+	peers := away(t, w, db, 6)
+	a := public(t, w.NAT(sim.PortRestricted, "9.1.1.1").Host("192.168.1.2"), db, func(c *transport.Config) {
+		c.Hosts = []netip.Addr{netip.MustParseAddr("9.7.7.7")} // of last week
+	})
+	a.expect(t, "at the start", "9.7.7.7:12345")
+	for i, p := range peers[:3] {
+		must(t, a.connect(p.hash))
+		until(t, w, "a refusal", func() bool { return len(a.failures()) > i })
+		if i < 2 {
+			a.expect(t, fmt.Sprintf("after %d refusals", i+1), "9.7.7.7:12345")
+		}
+	}
+	a.expect(t, "after three", "4 U")
+	join(t, w, a, peers[3])
+	w.Run(time.Hour)
+	a.h.Do(a.tr.Review)
+	a.expect(t, "an hour later", "9.7.7.7:12345")
+}
+
+// Who bans us for another reason changes nothing as long as others take us.
+func TestAddressStaysWhenOnlySomePeersSendUsAway(t *testing.T) {
+	w := sim.New(t, 81, sim.Config{})
+	db := newKnown()
+	peers := away(t, w, db, 8)
+	nat := w.NAT(sim.PortRestricted, "9.1.1.1")
+	a := public(t, nat.Host("192.168.1.2"), db, func(c *transport.Config) {
+		c.Hosts = []netip.Addr{nat.Addr()}
+	})
+	a.publish()
+	for i, p := range peers {
+		if i%2 == 0 {
+			p.ban(a.hash)
+			must(t, a.connect(p.hash))
+			until(t, w, "a refusal", func() bool { return len(a.failures()) > i/2 })
+			continue
+		}
+		join(t, w, a, p)
+		w.Run(time.Second)
+	}
+	a.expect(t, "in the end", "9.1.1.1:12345")
+}

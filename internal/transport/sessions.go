@@ -139,17 +139,21 @@ func (x sessions) Closed(r *host.Round, s *ntcp2.Session, err error) {
 	}
 	t.mu.Lock()
 	st := t.table.remove(s)
-	refused := st != nil && t.refused(r.Now, st, err)
+	refused, disowned := st != nil && t.refused(r.Now, st, err), false
 	if st != nil {
 		t.ended[end(err)]++
 	}
 	switch {
 	case refused:
 		t.resting.add(r.Now, s.RouterInfo(), err)
+		disowned = t.refusedFor(r.Now, s, err)
 	case st != nil:
 		delete(t.resting, peer)
 	}
 	t.mu.Unlock()
+	if disowned {
+		t.Review(r)
+	}
 	switch {
 	case refused:
 		t.stats.failed.Add(1)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -49,6 +50,16 @@ func TestAddressIsWhatSeveralNetworksAgreeUpon(t *testing.T) {
 	wins("after a change of address", b)
 	box = box.without(func(x netip.Addr) bool { return x == b })
 	wins("without those for the new one", a)
+	box = nil
+	for i, saw := range []netip.Addr{a, b, a, b, a, b, a, netip.MustParseAddr("9.3.3.3"), netip.MustParseAddr("9.4.4.4")} {
+		voter(fmt.Sprintf("47.%d.0.1", i), saw)
+	}
+	wins("four of nine", none)
+	box = nil
+	for i := range 3 {
+		voter(fmt.Sprintf("48.%d.0.1", i), a)
+	}
+	wins("three of three", a)
 	now = now.Add(25 * time.Hour)
 	wins("a day later", none)
 }
