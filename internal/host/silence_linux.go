@@ -9,7 +9,8 @@ import (
 
 // silenceLimit is how long what was sent may stay unacknowledged before the
 // connection is given up. Left alone, Linux tries for a quarter of an hour,
-// while the way to the peer may have changed long ago.
+// while the way to the peer may have changed long ago. A peer whose system
+// answers but that reads nothing at all for so long is given up as well.
 const silenceLimit = 20 * time.Second
 
 // limitSilence bounds how long a connection whose peer is gone seems to

@@ -5,33 +5,23 @@ import (
 	"time"
 
 	"allium/internal/data"
+	"allium/internal/host"
+	"allium/internal/router"
 	"allium/internal/setting"
 	"allium/internal/sim"
 )
 
-// storedAt are the times at which ff gets a newer RouterInfo of n, until the
-// end of the given time.
-func storedAt(w *sim.World, ff, n *node, limit time.Duration) (all []time.Time) {
-	end := w.Now().Add(limit)
-	var last time.Time
-	for w.Now().Before(end) {
-		w.RunUntil(func() bool {
-			ri := ff.NetDB().RouterInfo(n.Hash())
-			return ri != nil && ri.Published().After(last)
-		}, end.Sub(w.Now()))
-		if ri := ff.NetDB().RouterInfo(n.Hash()); ri != nil && ri.Published().After(last) {
-			last = ri.Published()
-			all = append(all, w.Now())
-		}
-	}
-	return all
-}
-
 func TestOwnRouterInfoIsStoredEveryHalfHourOrSo(t *testing.T) {
 	w := sim.New(t, 61, sim.Config{})
-	n, ff := start(t, w, "10.0.1.1", false), start(t, w, "10.0.2.1", true)
+	n, ff := prepare(t, w, "10.0.1.1"), start(t, w, "10.0.2.1", true)
+	var all []time.Time
+	var err error
+	n.Router, err = router.New(n.cfg, n.h, n.kept, n.log, func(r *host.Round, _ *data.RouterInfo) { all = append(all, r.Now) })
+	if err != nil {
+		t.Fatal(err)
+	}
 	n.know(ff)
-	all := storedAt(w, ff, n, 6*time.Hour)
+	w.Run(6 * time.Hour)
 	gaps := make(map[time.Duration]bool)
 	for i := 2; i < len(all); i++ {
 		gap := all[i].Sub(all[i-1])
@@ -42,6 +32,9 @@ func TestOwnRouterInfoIsStoredEveryHalfHourOrSo(t *testing.T) {
 	}
 	if len(all) < 8 || len(gaps) < 4 {
 		t.Errorf("stored at %v", all)
+	}
+	if age := w.Now().Sub(ff.NetDB().RouterInfo(n.Hash()).Published()); age > 46*time.Minute {
+		t.Errorf("the floodfill has one %v old", age)
 	}
 }
 
