@@ -154,3 +154,40 @@ func TestHiddenRouterPublishesNothingAndCarriesNothing(t *testing.T) {
 	}
 	n.serve()
 }
+
+// behind starts a router of the public kind behind a gateway that lets nobody
+// in.
+func behind(t testing.TB, w *sim.World, gateway string) *node {
+	n := everywhere(t, w, "192.168.1.2")
+	w.Move(n.h)
+	n.h = w.NAT(sim.PortRestricted, gateway).Host("192.168.1.2")
+	return n.start()
+}
+
+func TestRoutersBehindGatewaysBuildTunnelsAsOthersDo(t *testing.T) {
+	w := sim.New(t, 85, sim.Config{})
+	all := internet(t, w, 10)
+	for i := range 8 {
+		n := behind(t, w, fmt.Sprintf("46.%d.1.1", i+1))
+		n.know(all[:3]...)
+		all = append(all, n)
+	}
+	w.Run(3 * time.Minute)
+	for _, n := range all[10:12] {
+		n.serve()
+	}
+	w.Run(12 * time.Minute)
+	for i, n := range all {
+		built, failed := 0, 0
+		for _, p := range n.status().Pools {
+			built += p.Inbound.Built + p.Outbound.Built
+			failed += p.Inbound.Failed + p.Outbound.Failed
+		}
+		if built < 4 || 10*failed > built {
+			t.Errorf("router %d: %d built, %d failed", i, built, failed)
+		}
+		if caps := n.RouterInfo(w.Now()).Capabilities(); caps.Unreachable != (i >= 10) {
+			t.Errorf("router %d says %v", i, caps)
+		}
+	}
+}
