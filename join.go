@@ -34,8 +34,11 @@ var steps = []step{
 	{"reseed", withoutRouters, reseeds},
 	{"connect", withoutPeers, connects},
 	{"tunnels", withoutTunnels, builds},
-	{"ready", always, goesWell},
+	{ready, always, goesWell},
 }
+
+// ready is the last step.
+const ready = "ready"
 
 // joining tells the step a router is at, and why, from its status alone.
 func joining(s *Status, now time.Time) (name, why string) {
@@ -163,8 +166,9 @@ func roughly(d time.Duration) string {
 }
 
 const (
-	// joinEvery is how often the step is looked at.
-	joinEvery = time.Second
+	// joinEvery is how often the step is looked at, and readyEvery once there
+	// are no more.
+	joinEvery, readyEvery = time.Second, 10 * time.Second
 	// A reason that changes within one step is told again after retell, then
 	// after twice that, and so on.
 	retell        = 15 * time.Second
@@ -173,19 +177,22 @@ const (
 
 // watchJoining follows the steps, and logs each change once.
 func (r *Router) watchJoining() {
-	tick := time.NewTicker(joinEvery)
-	defer tick.Stop()
 	t := telling{}
 	for {
 		j := r.Status().Joining
-		now := r.host.Now()
+		now, pause := r.host.Now(), joinEvery
 		if t.worth(j, now) {
 			r.log.Info("joining", "step", j.Step, "why", j.Why)
 		}
 		r.noteStep(j, now)
+		if j.Step == ready {
+			pause = readyEvery
+		}
+		next := time.NewTimer(pause)
 		select {
-		case <-tick.C:
+		case <-next.C:
 		case <-r.background.Done():
+			next.Stop()
 			return
 		}
 	}
@@ -203,7 +210,7 @@ func (t *telling) worth(j Joining, now time.Time) bool {
 	switch {
 	case j.Step != t.told.Step:
 		t.pause = retell
-	case j.Step == "ready" || j.Why == t.told.Why || now.Sub(t.at) < t.pause:
+	case j.Step == ready || j.Why == t.told.Why || now.Sub(t.at) < t.pause:
 		return false
 	default:
 		t.pause = min(2*t.pause, retellLongest)

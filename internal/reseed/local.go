@@ -15,15 +15,22 @@ import (
 	"allium/internal/su3"
 )
 
-// maxLocal is the largest file that is looked into, in bytes.
-const maxLocal = 64 << 20
+const (
+	// maxLocal is the largest file that is looked into, in bytes.
+	maxLocal = 64 << 20
+	// maxFound is how many RouterInfos are taken of one place: more than any
+	// router knows.
+	maxFound = 20000
+)
 
 // readLocal takes the routers that a path leads to, and who signed the bundle
 // if it is one. Something unreadable among much else does not matter here.
 func readLocal(path string, now time.Time, signers []su3.Signer) (signer string, files []su3.Entry, err error) {
 	err = Files(path, now, signers, func(by, name string, b []byte) {
-		signer = by
-		files = append(files, su3.Entry{Name: name, Bytes: b})
+		if len(files) < maxFound {
+			signer = by
+			files = append(files, su3.Entry{Name: name, Bytes: b})
+		}
 	})
 	if len(files) > 0 {
 		err = nil

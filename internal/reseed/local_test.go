@@ -155,3 +155,32 @@ func TestPublicServersAreOfDifferentSigners(t *testing.T) {
 		t.Errorf("%d signers", len(signers))
 	}
 }
+
+func FuzzUnpack(f *testing.F) {
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	for _, e := range routers(0, 2, "good") {
+		out, err := z.Create(e.Name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		_, _ = out.Write(e.Bytes)
+	}
+	if err := z.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(archive.Bytes())
+	f.Add(bundle(f, "one", time.Hour, routers(0, 2, "good")))
+	f.Add([]byte("I2Psu3"))
+	f.Add([]byte("a router info"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_ = reseed.Unpack("a.dat", b, time.Now(), su3.ReseedSigners(), func(signer, _ string, found []byte) {
+			if signer != "" {
+				t.Fatal("a forged bundle verifies")
+			}
+			if len(found) > su3.MaxEntry+1 && len(found) != len(b) {
+				t.Fatalf("%d bytes unpacked", len(found))
+			}
+		})
+	})
+}

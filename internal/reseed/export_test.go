@@ -1,0 +1,4 @@
+package reseed
+
+// Unpack is unpack.
+var Unpack = unpack
