@@ -113,6 +113,9 @@ var mischiefs = []mischief{
 	{"dead name", func(_ *testing.T, w *world, host string) {
 		w.files.URLs = append(w.files.URLs, "https://nowhere.test/")
 	}, reseed.NoName},
+	{"no name server", func(_ *testing.T, w *world, _ string) {
+		w.files.URLs = append(w.files.URLs, "https://unresolved.test/")
+	}, reseed.NoResolver},
 	{"refused", func(_ *testing.T, w *world, _ string) { w.files.URLs = append(w.files.URLs, "https://refuses.test/") }, reseed.Refused},
 	{"unsigned", sends(func(t *testing.T) []byte {
 		b := bundle(t, "one", 0, routers(0, 80, "good"))

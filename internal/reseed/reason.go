@@ -22,6 +22,7 @@ type Reason string
 // The reasons.
 const (
 	NoName       Reason = "no such name"
+	NoResolver   Reason = "no name server answers"
 	Unreachable  Reason = "unreachable"
 	Refused      Reason = "connection refused"
 	Cut          Reason = "connection cut"
@@ -106,10 +107,10 @@ func reasonOf(err error) Reason {
 		return BadProxy
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && !errors.Is(err, context.DeadlineExceeded) {
-		if dns.IsTimeout {
-			return Timeout
+		if dns.IsNotFound {
+			return NoName
 		}
-		return NoName
+		return NoResolver
 	}
 	if isCertificate(err) {
 		return Certificate
@@ -146,5 +147,5 @@ func isOffline(err error) bool {
 		return false
 	}
 	why := reasonOf(err)
-	return why == NoName || why == Unreachable || why == Timeout
+	return why == NoName || why == NoResolver || why == Unreachable || why == Timeout
 }

@@ -202,7 +202,7 @@ func TestOfflineItIsTriedOftenAndAtOnceWhenTheNetworkIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		defer w.close()
-		for _, urls := range [][]string{{"https://offline.test/", "https://nowhere.test/"}, {"https://dead.test/"}} {
+		for _, urls := range [][]string{{"https://offline.test/", "https://nowhere.test/", "https://unresolved.test/"}, {"https://dead.test/"}} {
 			w.files.URLs = urls
 			before := w.asked("")
 			r := w.run(t)

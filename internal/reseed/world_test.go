@@ -245,6 +245,8 @@ func (w *world) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	switch {
 	case host == "refuses.test":
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case host == "unresolved.test":
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "network is unreachable", Name: host, IsTemporary: true}}
 	case host == "offline.test":
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}
 	case host == "dead.test":
