@@ -332,6 +332,11 @@ func TestADirectoryBelongsToOneRouter(t *testing.T) {
 	if code, _, errs := command(t, t.Context(), "netdb", "import", "--dir", dir, file); code != 2 || !strings.Contains(errs, "in use by another process") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
+	for _, args := range [][]string{{"reseed", "fetch", "--dir", dir}, {"reseed", "export", "--dir", dir, "--out", "x.su3"}} {
+		if code, _, errs := command(t, t.Context(), args...); code != 2 || !strings.Contains(errs, "the router is running: stop it for the moment") {
+			t.Errorf("exit code %d: %s", code, errs)
+		}
+	}
 }
 
 // TestABundleGoesFromFriendToFriend exports one, and fetches from it; then a

@@ -14,6 +14,7 @@ import (
 	"allium/internal/daemon"
 	"allium/internal/data"
 	"allium/internal/reseed"
+	"allium/internal/store"
 	"allium/internal/su3"
 )
 
@@ -42,7 +43,7 @@ func (c *fetchCommand) Run(ctx context.Context, s *streams) error {
 	}
 	nobody := func(func(string, []byte) bool) {}
 	if _, err := allium.Import(c.Dir, cfg.Router, nobody); err != nil {
-		return startError(err) // before anybody is asked in vain
+		return offlineError(err) // before anybody is asked in vain
 	}
 	into := &offline{dir: c.Dir, cfg: &cfg}
 	r, err := reseed.New(c.settings(cfg.Router.Reseed), c.wiring(into))
@@ -97,6 +98,14 @@ func (c *fetchCommand) wiring(into *offline) reseed.Wiring {
 		w.Servers = reseed.Servers()
 	}
 	return w
+}
+
+// offlineError tells why the directory of a router cannot be worked on.
+func offlineError(err error) error {
+	if errors.Is(err, store.ErrLocked) {
+		return usageError{fmt.Errorf("the router is running: stop it for the moment (%w)", err)}
+	}
+	return startError(err)
 }
 
 // tell prints what came of a source.

@@ -43,7 +43,7 @@ func (c *exportCommand) Run(s *streams) error {
 	}
 	found, err := allium.Export(c.Dir, cfg.Router, takeAway)
 	if err != nil {
-		return startError(err)
+		return offlineError(err)
 	}
 	var files []su3.Entry
 	for name, b := range found {
