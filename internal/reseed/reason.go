@@ -94,6 +94,9 @@ var reasons = []struct {
 	{syscall.ECONNREFUSED, Refused}, {syscall.ECONNRESET, Cut}, {syscall.EPIPE, Cut},
 	{io.EOF, Cut}, {io.ErrUnexpectedEOF, Cut}, {io.ErrClosedPipe, Cut},
 	{syscall.ENETUNREACH, Unreachable}, {syscall.EHOSTUNREACH, Unreachable}, {syscall.EADDRNOTAVAIL, Unreachable},
+	// The same from Windows Sockets, which has numbers of its own.
+	{syscall.Errno(10060), Timeout}, {syscall.Errno(10061), Refused}, {syscall.Errno(10053), Cut}, {syscall.Errno(10054), Cut},
+	{syscall.Errno(10050), Unreachable}, {syscall.Errno(10051), Unreachable}, {syscall.Errno(10065), Unreachable},
 	{syscall.ENETDOWN, Unreachable}, {syscall.ENODEV, Unreachable}, {syscall.EPERM, Unreachable}, {syscall.EACCES, Unreachable},
 }
 
@@ -146,6 +149,9 @@ func isOffline(err error) bool {
 	if _, ok := errors.AsType[*unconnected](err); !ok {
 		return false
 	}
-	why := reasonOf(err)
-	return why == NoName || why == NoResolver || why == Unreachable || why == Timeout
+	switch reasonOf(err) {
+	case NoName, NoResolver, Unreachable, Timeout, BadProxy:
+		return true
+	}
+	return false
 }

@@ -213,9 +213,18 @@ func TestOfflineItIsTriedOftenAndAtOnceWhenTheNetworkIsBack(t *testing.T) {
 			}
 			r.stop()
 		}
+		// A proxy that has not been started yet is waited for as well.
+		w.files.Proxy = "socks5://refuses.test:1080"
+		r := w.run(t)
+		time.Sleep(time.Hour)
+		if n := w.asked("refuses"); n < 3600/40 {
+			t.Errorf("the proxy was tried %d times in an hour", n)
+		}
+		r.stop()
+		w.files.Proxy = ""
 
 		w.files.URLs = []string{"https://refuses.test/"}
-		r := w.run(t)
+		r = w.run(t)
 		time.Sleep(3 * time.Hour)
 		n := w.asked("refuses")
 		r.Poke()
