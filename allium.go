@@ -20,6 +20,10 @@
 // .b32.i2p address, or a whole Destination in base64. A port tells services
 // of one Destination apart; 0 takes what no other port takes.
 //
+// A router of the public network that knows nobody asks reseed servers for its
+// first acquaintances, and time servers for the time, over the open Internet.
+// Settings.Reseed and Settings.Time say which, or that it may not.
+//
 // Any number of routers and sessions can live in one process: they share
 // nothing. Everything is closed by its Close, which returns within two
 // seconds and leaves no goroutine behind.
