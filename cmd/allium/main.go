@@ -2,7 +2,7 @@
 // others, and lets local programs visit and host sites there.
 //
 //	allium testnet             a private network in this process, to try it out
-//	allium run --dir DIR       one router in the foreground
+//	allium run                 one router in the foreground
 //	allium reseed fetch        fetch the first other routers by hand
 //	allium reseed export       a bundle of routers for a friend
 //	allium reseed serve        a router that is a reseed server besides
@@ -82,6 +82,7 @@ func run(ctx context.Context, args []string, s *streams) (code int) {
 		kong.Exit(func(code int) { panic(exit{code}) }), // after --help
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
+		kong.Vars{"dir": defaultDir(s.env)},
 	)
 	if err != nil {
 		panic(err) // the description above is wrong

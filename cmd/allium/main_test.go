@@ -98,7 +98,7 @@ func TestMistakesExitWithTwoAndAPlainSentence(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"", "expected one of"},
 		{"fly", "unexpected argument fly"},
-		{"run", "missing flags: --dir=DIR"},
+		{"run --dir", "--dir: expected file value"},
 		{"run --dir " + dir + " --port 1", "unknown flag --port"},
 		{"run --dir " + dir + " --config nowhere.toml", "nowhere.toml: no such file or directory"},
 		{"run --dir " + dir + " --config " + dir, "is a directory"},

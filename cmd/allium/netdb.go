@@ -22,7 +22,7 @@ type netdbCommand struct {
 }
 
 type importCommand struct {
-	Dir    string   `required:"" type:"path" placeholder:"DIR" help:"Directory of the router, which must not be running. Made if needed."`
+	Dir    string   `default:"${dir}" type:"path" placeholder:"DIR" help:"Directory of the router, which must not be running. Made if needed. (${dir})"`
 	Config string   `type:"path" placeholder:"FILE" help:"The router's settings file: it says which network is meant."`
 	Paths  []string `arg:"" type:"path" help:"RouterInfo files, folders that hold some at any depth, ZIP archives, SU3 files."`
 }

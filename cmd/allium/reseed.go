@@ -27,7 +27,7 @@ type reseedCommand struct {
 
 // fetchCommand is `allium reseed fetch`.
 type fetchCommand struct {
-	Dir        string   `required:"" type:"path" placeholder:"DIR" help:"Directory of the router, which must not be running. Made if needed."`
+	Dir        string   `default:"${dir}" type:"path" placeholder:"DIR" help:"Directory of the router, which must not be running. Made if needed. (${dir})"`
 	Config     string   `type:"path" placeholder:"FILE" help:"The router's settings file: it says which network is meant, and has settings for reseeding."`
 	From       string   `placeholder:"FILE|URL" help:"Take routers from here alone: an SU3 file, a ZIP archive, a folder of RouterInfos, the https address of an SU3 file, or that of a reseed server."`
 	SignerCert []string `type:"path" placeholder:"FILE" help:"Certificate of somebody whose SU3 files to take, besides those built in."`

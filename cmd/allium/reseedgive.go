@@ -28,7 +28,7 @@ const (
 
 // exportCommand is `allium reseed export`.
 type exportCommand struct {
-	Dir    string `required:"" type:"existingdir" placeholder:"DIR" help:"Directory of the router, which must not be running."`
+	Dir    string `default:"${dir}" type:"existingdir" placeholder:"DIR" help:"Directory of the router, which must not be running. (${dir})"`
 	Config string `type:"path" placeholder:"FILE" help:"The router's settings file: it says which network is meant."`
 	Out    string `required:"" type:"path" placeholder:"FILE.su3" help:"The bundle to write. The certificate to verify it with is put beside it, as FILE.crt."`
 	Key    string `type:"path" placeholder:"FILE" help:"Key to sign with; made if needed. Without one, it is reseed-key.pem in the router's directory."`
@@ -104,7 +104,7 @@ within half a day: what is known of routers does not last longer.
 
 // serveCommand is `allium reseed serve`.
 type serveCommand struct {
-	Dir        string `required:"" type:"path" placeholder:"DIR" help:"Directory of the router. Made if needed."`
+	Dir        string `default:"${dir}" type:"path" placeholder:"DIR" help:"Directory of the router. Made if needed. (${dir})"`
 	Config     string `type:"path" placeholder:"FILE" help:"Settings file; those of the server are in its table [reseed_server]."`
 	Listen     string `placeholder:"ADDRESS:PORT" help:"Address to listen on."`
 	TLSCert    string `name:"tls-cert" type:"path" placeholder:"FILE" xor:"certificate" help:"Certificate for HTTPS and those that vouch for it, in PEM."`

@@ -11,7 +11,7 @@ import (
 
 // runCommand is `allium run`.
 type runCommand struct {
-	Dir    string `required:"" type:"path" placeholder:"DIR" help:"Directory for keys, network database and router.info. Made if needed."`
+	Dir    string `default:"${dir}" type:"path" placeholder:"DIR" help:"Directory for keys, network database and router.info. Made if needed. (${dir})"`
 	Config string `type:"path" placeholder:"FILE" help:"Settings file in TOML; see 'allium config example'. Without one, the settings are those of the environment and the defaults."`
 }
 
