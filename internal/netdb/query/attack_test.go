@@ -271,3 +271,37 @@ func TestLyingFloodfills(t *testing.T) {
 		t.Errorf("takes up to %v", slow)
 	}
 }
+
+// A network that was cut in two is whole again: those that could not be reached
+// for a while are asked again, though others answer.
+func TestWhoCouldNotBeReachedIsNotForgotten(t *testing.T) {
+	n := newNetwork(t, 180, 100, 2)
+	n.knowAll(n.nodes...)
+	here, there := n.nodes[:50], n.nodes[50:100]
+	server, asker := n.nodes[100].start(), n.nodes[101].start()
+	cut := func(away []*node, dead bool) {
+		for _, ff := range away {
+			ff.dead = dead
+		}
+	}
+	cut(there, true)
+	for range 120 {
+		server.open(nil).publish(newDestination(t).leaseSet(t, n.w.Now()))
+		n.w.Run(5 * time.Second)
+	}
+	cut(there, false)
+	cut(here, true)
+	for range 120 {
+		asker.open(nil).leaseSet(newDestination(t).hash())
+		n.w.Run(5 * time.Second)
+	}
+	cut(here, false)
+	var tr trial
+	for range 20 {
+		d := newDestination(t)
+		server.open(nil).publish(d.leaseSet(t, n.w.Now()))
+		n.w.Run(15 * time.Second)
+		tr.look(n, asker.open(nil), d.hash())
+	}
+	tr.atLeast95(t)
+}

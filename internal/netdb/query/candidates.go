@@ -14,7 +14,7 @@ const (
 	// It is more than the closest few, which one attacker may own, and no more
 	// than others choose from: what is stored farther away is not found.
 	nearest = 20
-	// lastResort is how many are added that have failed of late.
+	// lastResort is how many of those that have failed of late are kept beside.
 	lastResort = 10
 	// A floodfill that failed once, and never answered, has a score below
 	// badScore for half an hour; one that answered has more than goodScore.
@@ -23,9 +23,9 @@ const (
 
 // candidates are floodfills to choose from, closest first.
 type candidates struct {
-	// all are those near a routing key, and behind them some that have failed
-	// of late.
-	all []*data.RouterInfo
+	// all are those near a routing key, but for the failing, which have
+	// disappointed us of late.
+	all, failing []*data.RouterInfo
 	// known are those of them that have answered us, or had a session with us.
 	// Of others we know only what they say of themselves.
 	known []*data.RouterInfo
@@ -33,16 +33,15 @@ type candidates struct {
 
 // floodfills are those to ask or tell about what belongs at a routing key.
 func (q *Queries) floodfills(now time.Time, routingKey data.Hash) (c candidates) {
-	var failing []*data.RouterInfo
 	c.all = q.db.ClosestTo(routingKey, nearest, func(ri *data.RouterInfo) bool {
 		if !q.eligible(ri) {
 			return false
 		}
-		if !q.failing(now, ri.Hash()) {
+		if !q.disappoints(now, ri.Hash()) {
 			return true
 		}
-		if len(failing) < lastResort {
-			failing = append(failing, ri)
+		if len(c.failing) < lastResort {
+			c.failing = append(c.failing, ri)
 		}
 		return false
 	})
@@ -51,13 +50,11 @@ func (q *Queries) floodfills(now time.Time, routingKey data.Hash) (c candidates)
 			c.known = append(c.known, ri)
 		}
 	}
-	c.all = append(c.all, failing...)
 	return c
 }
 
-// failing tells whether a floodfill has disappointed us of late. It is asked
-// only when no other is left.
-func (q *Queries) failing(now time.Time, h data.Hash) bool {
+// disappoints tells whether a floodfill has failed us of late.
+func (q *Queries) disappoints(now time.Time, h data.Hash) bool {
 	return !q.profiles.UsableForLookups(now, h) || q.profiles.LookupScore(now, h) < badScore || q.isCaught(now, h)
 }
 
@@ -72,15 +69,32 @@ func (q *Queries) eligible(ri *data.RouterInfo) bool {
 	return ok && x25519 && version >= q.minVersion
 }
 
-// choose picks the first candidate that may be, as apart does. Every other one
-// is, if possible, one that is known: those that are not may all be nobody.
-func (c candidates) choose(n int, taken []*data.RouterInfo, may func(data.Hash) bool) *data.RouterInfo {
-	if n%2 == 0 {
-		if ri := apart(c.known, taken, may); ri != nil {
+// choose picks the first candidate that may be, as apart does, for the turn
+// with a number. Every other turn is for one that is known, if possible: those
+// that are not may all be nobody.
+func (c candidates) choose(turn int, taken []*data.RouterInfo, may func(data.Hash) bool) *data.RouterInfo {
+	order := [...][]*data.RouterInfo{c.all, c.failing}
+	if turn%2 == 0 {
+		order = [...][]*data.RouterInfo{c.known, c.all}
+	}
+	for _, list := range order {
+		if ri := apart(list, taken, may); ri != nil {
 			return ri
 		}
 	}
-	return apart(c.all, taken, may)
+	return apart(c.failing, taken, may)
+}
+
+// search is choose for searches, which in every fourth turn ask one that is
+// failing: it may have come back, after an outage for instance, and have what
+// others have not.
+func (c candidates) search(turn int, taken []*data.RouterInfo, may func(data.Hash) bool) *data.RouterInfo {
+	if turn%4 == 3 {
+		if ri := apart(c.failing, taken, may); ri != nil {
+			return ri
+		}
+	}
+	return c.choose(turn, taken, may)
 }
 
 // far are those that are not among the closest, in any order.

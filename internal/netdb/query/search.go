@@ -127,7 +127,7 @@ func (s *search) next(now time.Time, c candidates) *data.RouterInfo {
 		for i := range s.asked {
 			taken[i] = s.asked[i].to
 		}
-		ri := c.choose(len(s.asked), taken, func(h data.Hash) bool {
+		ri := c.search(len(s.asked), taken, func(h data.Hash) bool {
 			return s.question(h) == nil && !slices.Contains(s.avoid, h)
 		})
 		if ri != nil {

@@ -37,8 +37,8 @@ func (q *Queries) verify(r *host.Round, p *publication) {
 		s.ends = r.Now.Add(auditTime)
 		q.begin(r, s, func(r *host.Round, _ answer, err error) { q.audited(r, p, t, err) })
 	}
-	others := q.floodfills(r.Now, p.goals[0]).all
-	if !slices.ContainsFunc(others, func(ri *data.RouterInfo) bool { return !slices.Contains(avoid, ri.Hash()) }) {
+	others := q.floodfills(r.Now, p.goals[0])
+	if others.choose(0, nil, func(h data.Hash) bool { return !slices.Contains(avoid, h) }) == nil {
 		q.mu.Lock()
 		p.alone = true
 		q.mu.Unlock()
