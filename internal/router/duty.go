@@ -3,7 +3,6 @@ package router
 import (
 	"time"
 
-	"allium/internal/data"
 	"allium/internal/host"
 	"allium/internal/netdb/floodfill"
 	"allium/internal/random"
@@ -43,9 +42,9 @@ func (rt *Router) standing(now time.Time) floodfill.Standing {
 	skew, _ := rt.transport.ClockSkew()
 	return floodfill.Standing{
 		Uptime:    rt.uptime(now),
-		Share:     int(rt.cfg.Share),
+		Share:     int(rt.cfg.lent()),
 		Reachable: rt.own.isReachable(),
-		Congested: rt.own.get(now).Congestion() != data.NotCongested,
+		Congested: rt.own.isCongested(),
 		Routers:   rt.db.Len(),
 		Sessions:  rt.transport.Stats().Sessions,
 		Skew:      skew,

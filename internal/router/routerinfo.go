@@ -75,6 +75,20 @@ func (o *ownInfo) setAddresses(addresses []data.RouterAddress, r reach) {
 	o.addresses, o.reach, o.outdated = addresses, r, true
 }
 
+// congestion is how loaded our RouterInfo says that we are. The lock is held.
+func (o *ownInfo) congestion() data.Congestion {
+	if !o.rt.cfg.transit().Accept {
+		return data.RejectsTunnels
+	}
+	return o.load
+}
+
+func (o *ownInfo) isCongested() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.congestion() != data.NotCongested
+}
+
 // setLoad says how loaded we are. It reports whether that is a change.
 func (o *ownInfo) setLoad(load data.Congestion) bool {
 	o.mu.Lock()
@@ -129,10 +143,7 @@ func (o *ownInfo) sign(now time.Time) (*data.RouterInfo, error) {
 		Hidden:      cfg.Hidden,
 		Reachable:   o.reach.yes,
 		Unreachable: o.reach.no,
-		Congestion:  o.load,
-	}
-	if !cfg.transit().Accept {
-		caps.Congestion = data.RejectsTunnels
+		Congestion:  o.congestion(),
 	}
 	pairs := []data.Pair{
 		{Key: data.OptionNetID, Value: strconv.Itoa(int(cfg.NetID))},
