@@ -7,10 +7,18 @@ import (
 )
 
 // StartAt starts a Mapper in a network of the test: gateways with their port
-// for PCP and NAT-PMP, and where UPnP devices listen.
-func StartAt(cfg Config, w Wiring, gateways []netip.Addr, port uint16, ssdp netip.AddrPort) *Mapper {
+// for PCP and NAT-PMP, and where UPnP devices listen. It waits shortly for
+// answers, or very shortly.
+func StartAt(cfg Config, w Wiring, gateways []netip.Addr, port uint16, ssdp netip.AddrPort, hurry bool) *Mapper {
+	repeats, wait := []time.Duration{50, 100, 200, 400, 800}, time.Second
+	if hurry {
+		repeats, wait = repeats[:4], wait/4
+	}
+	for i := range repeats {
+		repeats[i] *= time.Millisecond
+	}
 	return start(cfg, w, place{gateways: func() []netip.Addr { return gateways }, port: port, ssdp: ssdp,
-		repeats: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}, searchWait: 300 * time.Millisecond})
+		repeats: repeats, searchWait: wait})
 }
 
 // ParsePCP reads an answer of PCP.

@@ -201,6 +201,7 @@ func TestALostGatewayIsTold(t *testing.T) {
 func TestWhoeverHasThePortIsNotDisplaced(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
+	h.hurry = true
 	g := (&gateway{pcp: true}).serve(h)
 	g.lock(func() { g.owner[6] = []byte("another one."); g.mapped[6] = ours })
 	tried := h.failed(h.start())
@@ -281,6 +282,7 @@ func TestBadAnswersOfPCPMapNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
+			h.hurry = true
 			(&gateway{pcp: true, twist: c.twist}).serve(h)
 			if tried := h.failed(h.start()); !errors.Is(tried[0].Err, c.want) {
 				t.Errorf("%v", tried)
@@ -292,6 +294,7 @@ func TestBadAnswersOfPCPMapNothing(t *testing.T) {
 func TestAnswersFromElsewhereAreNotHeard(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
+	h.hurry = true
 	elsewhere, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -307,6 +310,7 @@ func TestAnswersFromElsewhereAreNotHeard(t *testing.T) {
 func TestNobodyThereIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
+	h.hurry = true
 	for _, a := range h.failed(h.start()) {
 		if !errors.Is(a.Err, portmap.ErrSilent) {
 			t.Errorf("%v", a)

@@ -39,6 +39,8 @@ type home struct {
 	port   uint16         // of PCP and NAT-PMP; nobody listens unless a test does
 	ssdp   netip.AddrPort // of UPnP, the same
 	w      portmap.Wiring
+	// hurry is for those who expect no answer.
+	hurry bool
 }
 
 func newHome(t *testing.T) *home {
@@ -55,7 +57,7 @@ func newHome(t *testing.T) *home {
 // start starts a Mapper, which is closed with the test at the latest.
 func (h *home) start() *portmap.Mapper {
 	h.t.Helper()
-	m := portmap.StartAt(portmap.Config{}, h.w, []netip.Addr{loopback}, h.port, h.ssdp)
+	m := portmap.StartAt(portmap.Config{}, h.w, []netip.Addr{loopback}, h.port, h.ssdp, h.hurry)
 	h.t.Cleanup(m.Close)
 	return m
 }

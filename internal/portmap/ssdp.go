@@ -69,7 +69,7 @@ func (u *upnp) searchDevices(ctx context.Context) ([]device, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(u.searchWait)); err != nil {
 		return nil, err
 	}
-	found, err := listenForDevices(conn)
+	found, err := u.listenForDevices(conn)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -92,11 +92,12 @@ func (u *upnp) rank(a netip.Addr) int {
 	return len(u.gateways)
 }
 
-// listenForDevices collects answers until the deadline of conn.
-func listenForDevices(conn net.PacketConn) ([]device, error) {
+// listenForDevices collects answers until the deadline of conn, or until all
+// known gateways have answered.
+func (u *upnp) listenForDevices(conn net.PacketConn) ([]device, error) {
 	var found []device
 	b := make([]byte, maxAnswer)
-	for len(found) < maxDevices {
+	for len(found) < maxDevices && !u.heardAll(found) {
 		n, from, err := conn.ReadFrom(b)
 		switch {
 		case errors.Is(err, syscall.ECONNREFUSED):
@@ -113,6 +114,16 @@ func listenForDevices(conn net.PacketConn) ([]device, error) {
 		}
 	}
 	return found, nil
+}
+
+// heardAll tells whether every known gateway is among the devices.
+func (u *upnp) heardAll(found []device) bool {
+	for _, g := range u.gateways {
+		if !slices.ContainsFunc(found, func(d device) bool { return d.from == g }) {
+			return false
+		}
+	}
+	return len(u.gateways) > 0
 }
 
 // searchRequest asks for devices of one kind (UPnP Device Architecture, 1.3.2).
