@@ -165,6 +165,9 @@ func (everywhere) Dialable(*data.RouterInfo) bool { return true }
 // Remote implements pool.Neighbours.
 func (everywhere) Remote(data.Hash) (netip.Addr, bool) { return netip.Addr{}, true }
 
+// Heard implements pool.Neighbours.
+func (everywhere) Heard() time.Time { return sim.Start.Add(1000 * time.Hour) }
+
 // sign makes the RouterInfo of a node as of now.
 func (x *node) sign(ff bool) {
 	caps := "XR"

@@ -160,7 +160,7 @@ func (b *Builder) overdue(r *host.Round, f *flight) {
 		}
 	})
 	b.mu.Unlock()
-	b.weather.ended(r.Now, false, f.newcomer)
+	b.ended(r.Now, f, false)
 	if _, connected := f.pool.selector.neighbours.Remote(f.first); !connected {
 		// The request has not left. If that is the router's fault, its dial
 		// says so in time.
@@ -188,9 +188,17 @@ func (b *Builder) fail(r *host.Round, f *flight, cause Cause) {
 		return
 	}
 	if !cause.local() {
-		b.weather.ended(r.Now, false, f.newcomer)
+		b.ended(r.Now, f, false)
 	}
 	f.pool.failed(r, f.direction, cause)
+}
+
+// ended notes for the weather how a build has ended. While nobody at all is
+// heard it is our own network that fails.
+func (b *Builder) ended(now time.Time, f *flight, ok bool) {
+	if ok || !f.pool.selector.neighbours.Heard().Before(now.Add(-answerWait)) {
+		b.weather.ended(now, ok, f.newcomer)
+	}
 }
 
 // release gives back what a build held.
@@ -268,7 +276,7 @@ func (b *Builder) credit(now time.Time, f *flight, replies []build.HopReply) (ca
 // way to build may have one now.
 func (b *Builder) stand(r *host.Round, f *flight) {
 	if !f.late {
-		b.weather.ended(r.Now, true, f.newcomer)
+		b.ended(r.Now, f, true)
 	}
 	hops := f.path()
 	if f.direction == build.Outbound {

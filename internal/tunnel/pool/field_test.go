@@ -232,6 +232,9 @@ func (n busyNeighbours) Remote(h data.Hash) (netip.Addr, bool) {
 	return at, ok
 }
 
+// Heard implements pool.Neighbours.
+func (busyNeighbours) Heard() time.Time { return now }
+
 func TestWhereASessionComesFromCounts(t *testing.T) {
 	s := newSociety(t, 4)
 	peers := s.add(2, "XR")

@@ -39,6 +39,8 @@ type network struct {
 	// asked counts build records opened, toUs those of outbound endpoints
 	// that were to answer to us directly.
 	asked, toUs int
+	// offline tells that nobody can be heard.
+	offline bool
 }
 
 const latency = 40 * time.Millisecond
@@ -139,6 +141,16 @@ func (n *network) Remote(peer data.Hash) (at netip.Addr, ok bool) {
 	defer n.mu.Unlock()
 	p := n.byHash[peer]
 	return at, p != nil && !p.unreachable
+}
+
+// Heard implements pool.Neighbours.
+func (n *network) Heard() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.offline {
+		return time.Time{}
+	}
+	return n.h.Now()
 }
 
 // all does something with each hop.

@@ -40,6 +40,8 @@ type Neighbours interface {
 	Dialable(ri *data.RouterInfo) bool
 	// Remote is where a peer is that there is a session with.
 	Remote(peer data.Hash) (at netip.Addr, ok bool)
+	// Heard is when anything last came from any peer.
+	Heard() time.Time
 }
 
 // Selector chooses the hops of tunnels. Safe for concurrent use.

@@ -48,6 +48,9 @@ func (everywhere) Dialable(*data.RouterInfo) bool { return true }
 // Remote implements pool.Neighbours.
 func (everywhere) Remote(data.Hash) (netip.Addr, bool) { return netip.Addr{}, true }
 
+// Heard implements pool.Neighbours.
+func (everywhere) Heard() time.Time { return now }
+
 // kind is what a router of the tests is like.
 type kind struct {
 	caps, version, family string

@@ -288,6 +288,31 @@ func TestSilenceIsACause(t *testing.T) {
 	}
 }
 
+// Where builds fail in a row fewer of them are under way at a time, and again
+// as many as before when one succeeds.
+func TestFewBuildsAtATimeWhereTheyFail(t *testing.T) {
+	w, net := newWorld(t, 22, 40)
+	net.all(func(p *hop) { p.dead = true })
+	own := net.open("own", config(1, 8), nil)
+	w.Run(time.Second)
+	if n := net.builder.Building(); n != 2*pool.MaxBuilding {
+		t.Errorf("%d builds at first", n)
+	}
+	w.Run(2 * time.Minute)
+	most := 0
+	for range 60 {
+		w.Run(time.Second)
+		most = max(most, net.builder.Building())
+	}
+	if most > 4 || most < 2 {
+		t.Errorf("%d builds at a time after two minutes in vain", most)
+	}
+	net.all(func(p *hop) { p.dead = false })
+	if !w.RunUntil(own.full, 40*time.Second) {
+		t.Errorf("not full: %+v", own.state())
+	}
+}
+
 func TestUnreachableFirstHopEndsTheBuildAtOnce(t *testing.T) {
 	w, net := newWorld(t, 10, 20)
 	net.all(func(p *hop) { p.unreachable = true })

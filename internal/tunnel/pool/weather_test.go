@@ -46,6 +46,21 @@ func TestStormComesAndGoes(t *testing.T) {
 	}
 }
 
+// While our own network fails there is no storm, however many builds fail.
+func TestOutageIsNoStorm(t *testing.T) {
+	w, net := newWorld(t, 23, 40)
+	own := net.open("own", config(2, 3), nil)
+	fill(t, w, own)
+	net.all(func(p *hop) { p.dead = true })
+	net.mu.Lock()
+	net.offline = true
+	net.mu.Unlock()
+	w.Run(20 * time.Minute)
+	if s := net.builder.Weather(w.Now()); s.Storms > 0 || own.state().Outbound.Failed < 10 {
+		t.Errorf("%+v; %+v", s, own.state())
+	}
+}
+
 // Twelve sybils for each router that has carried tunnels, some of them met: in
 // a storm none of them is in a tunnel of a Destination, and in those of the
 // router one at most.
