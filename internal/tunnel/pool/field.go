@@ -85,7 +85,9 @@ type field struct {
 	byClass [classes][]*candidate
 	// known are the proven ones of all classes.
 	known []*candidate
-	v4    bool // some can be dialled by IPv4
+	// acquainted are those that were met, have no fault and are not proven.
+	acquainted []*candidate
+	v4         bool // some can be dialled by IPv4
 	// lonely tells that none of them was ever met.
 	lonely bool
 	// few tells that so few were met that more are wanted at once.
@@ -200,7 +202,7 @@ func (s *Selector) scan(now time.Time, last *field) *field {
 
 // class puts candidates in their classes.
 func (s *Selector) class(now time.Time, f *field) {
-	var sound, acquainted []*candidate
+	var sound []*candidate
 	f.lonely = true
 	for i := range f.all {
 		c := &f.all[i]
@@ -220,19 +222,19 @@ func (s *Selector) class(now time.Time, f *field) {
 		case c.profile.Proven:
 			sound = append(sound, c)
 		case c.profile.Met:
-			acquainted = append(acquainted, c)
+			f.acquainted = append(f.acquainted, c)
 		default:
 			f.add(strange, c)
 		}
 	}
-	f.few = len(f.known)+len(acquainted) < stock
+	f.few = len(f.known)+len(f.acquainted) < stock
 	if len(sound) < fewCapable {
 		// Only a few would be in all tunnels.
 		f.add(fast, sound...)
-		f.add(fast, acquainted...)
+		f.add(fast, f.acquainted...)
 		return
 	}
-	f.add(met, acquainted...)
+	f.add(met, f.acquainted...)
 	f.rate(sound)
 }
 

@@ -252,6 +252,7 @@ type hop struct {
 	delay       time.Duration // of answers
 	spoils      bool          // answers
 	keeps       bool          // answers that are to go back through a tunnel it is the gateway of
+	asked       int           // how often it was
 	stolen      *[]i2np.Message
 }
 
@@ -307,6 +308,7 @@ func (p *hop) build(r *host.Round, from data.Hash, records i2np.ShortTunnelBuild
 		return
 	}
 	p.net.asked++
+	p.asked++
 	q.Answer(records, p.answer)
 	if p.answer == build.Accept {
 		keys := q.Keys()

@@ -56,7 +56,7 @@ func some(from []*candidate, n int) (chosen []data.Hash) {
 // to show it again. Those without a session may be gone, and are tried only as
 // long as we know few others.
 func (f *field) newcomers() (all []*candidate) {
-	for _, c := range f.byClass[met] {
+	for _, c := range f.acquainted {
 		if c.profile.Score >= doubtful && (c.connected || len(f.known) < fewCapable) {
 			all = append(all, c)
 		}

@@ -31,6 +31,23 @@ func TestStormComesAndGoes(t *testing.T) {
 	if s := weather(); s.Storms != 1 || !s.Since.Equal(began) || s.Before > 0.4 || s.Builds < 10 {
 		t.Errorf("%+v", s)
 	}
+	// Most of those that have carried tunnels are left alone by now, and yet
+	// nobody else is asked.
+	strangers := func() (known, asked int) {
+		net.all(func(p *hop) {
+			if net.profiles.Standing(w.Now(), p.hash).Proven {
+				known++
+			} else {
+				asked += p.asked
+			}
+		})
+		return known, asked
+	}
+	known, before := strangers()
+	w.Run(2 * time.Minute)
+	if _, after := strangers(); after > before || known < 10 || known == len(net.hops) {
+		t.Errorf("%d of %d are known, the others were asked %d times", known, len(net.hops), after-before)
+	}
 	net.all(func(p *hop) { p.answer = build.Accept })
 	if !w.RunUntil(func() bool { return !weather().Storm }, 20*time.Minute) {
 		t.Fatalf("it does not end: %+v", weather())
@@ -71,11 +88,16 @@ func TestSybilsGetNowhereInAStorm(t *testing.T) {
 		s.carry(h, 3, 100*time.Millisecond)
 	}
 	sybils := s.add(480, "XfR")
-	met := sybils[:24]
-	for _, h := range met {
+	for _, h := range sybils[:24] {
 		s.profiles.Connected(now, h)
 	}
+	for _, h := range known[:31] { // they have failed of late
+		s.profiles.DialFailed(now, h)
+	}
 	w := client
+	if got := share(s.paths(2000, w, nil), known); got > 0.9 {
+		t.Errorf("in peace %.3f of the hops have carried tunnels", got)
+	}
 	w.Storm = true
 	if got := share(s.paths(2000, w, nil), known); got != 1 {
 		t.Errorf("%.3f of the hops have carried tunnels", got)
