@@ -11,7 +11,8 @@ const (
 	// stock is how many routers we want to have met that have not carried a
 	// tunnel yet: whence newcomers are taken.
 	stock = 24
-	// ready is with how many of those there is to be a session.
+	// ready is with how many of those there is to be a session, when newcomers
+	// are not taken without one.
 	ready = 4
 )
 
@@ -34,7 +35,9 @@ func (s *Selector) Strangers(now time.Time, most int) (chosen []data.Hash, soon 
 		}
 	}
 	chosen = some(strangers, min(most, stock-connected-len(acquainted)))
-	chosen = append(chosen, some(acquainted, min(most-len(chosen), ready-connected))...)
+	if len(f.known) >= fewCapable {
+		chosen = append(chosen, some(acquainted, min(most-len(chosen), ready-connected))...)
+	}
 	return chosen, f.few || len(chosen) > 0
 }
 
