@@ -47,6 +47,10 @@ type Settings struct {
 
 	OwnLimitIn  setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of one's own traffic inwards. 0 for no limit." restart:"true"`
 	OwnLimitOut setting.Bandwidth `default:"0" min:"0" help:"The most bandwidth of one's own traffic outwards. 0 for no limit." restart:"true"`
+
+	MonthlyQuota setting.Size `default:"0" min:"0" help:"The most that may pass in a month, both ways together. While it would not last to the month's end, no more tunnels are carried for others. 0 for no limit." restart:"true"`
+	QuotaDay     int          `default:"1" min:"1" max:"28" help:"The day on which the month of the quota begins." restart:"true"`
+
 	MaxSessions int               `default:"2000" min:"8" max:"65536" help:"How many sessions with other routers to have. Beyond that the idlest ones are closed." restart:"true"`
 	MaxRouters  int               `default:"5000" min:"100" help:"How many routers to know of. Each takes some 3 KB of memory." restart:"true"`
 	NTCP2       ntcp2.Config      `help:"Sessions over TCP." restart:"true"`
@@ -104,10 +108,12 @@ func (s *Settings) router() router.Config {
 			MaxSessions: s.MaxSessions,
 			NTCP2:       s.NTCP2,
 		},
-		OwnLimitIn:  s.OwnLimitIn,
-		OwnLimitOut: s.OwnLimitOut,
-		Transit:     s.Transit,
-		NetDB:       netdb.Config{MaxRouters: s.MaxRouters},
-		Exploratory: s.Exploratory.Config(),
+		MonthlyQuota: s.MonthlyQuota,
+		QuotaDay:     s.QuotaDay,
+		OwnLimitIn:   s.OwnLimitIn,
+		OwnLimitOut:  s.OwnLimitOut,
+		Transit:      s.Transit,
+		NetDB:        netdb.Config{MaxRouters: s.MaxRouters},
+		Exploratory:  s.Exploratory.Config(),
 	}
 }

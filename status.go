@@ -199,8 +199,9 @@ func inWords(counts map[transit.Reason]uint64) map[string]uint64 {
 // Bandwidth is what passes on the wire, each way: bytes since the start, their
 // rate over 15 seconds, and the limits.
 type Bandwidth struct {
-	In  router.Line `json:"in"`
-	Out router.Line `json:"out"`
+	In    router.Line  `json:"in"`
+	Out   router.Line  `json:"out"`
+	Quota router.Quota `json:"quota"`
 }
 
 // Messages counts I2NP messages, and those that came to nothing.

@@ -34,6 +34,10 @@ type Config struct {
 	// Limits of all traffic, and of our own, per direction. Zero is no limit.
 	LimitIn, LimitOut       setting.Bandwidth
 	OwnLimitIn, OwnLimitOut setting.Bandwidth
+	// MonthlyQuota is how much may pass in a month, both ways together, that
+	// begins with the day QuotaDay, 1 to 28. Zero is no limit.
+	MonthlyQuota setting.Size
+	QuotaDay     int
 
 	Transport   transport.Config
 	Transit     transit.Config

@@ -75,6 +75,7 @@ type Router struct {
 	changed func(r *host.Round, ri *data.RouterInfo)
 
 	limiter   *bandwidth.Limiter
+	quota     *quota // nil without one
 	db        *netdb.DB
 	published *netdb.LeaseSets // stored with us as a floodfill
 	profiles  *profile.Profiles
@@ -127,6 +128,9 @@ func New(cfg Config, h host.Host, s store.Store, log *slog.Logger, changed func(
 		return nil, err
 	}
 	rt.hash = rt.id.hash()
+	if rt.quota, err = openQuota(s, uint64(cfg.MonthlyQuota), cfg.QuotaDay); err != nil {
+		return nil, err
+	}
 	if err := rt.knowledge(s); err != nil {
 		return nil, err
 	}
@@ -226,6 +230,7 @@ func (rt *Router) keep(r *host.Round) {
 	for _, c := range rt.openContexts() {
 		c.LeaseSets.Expire(r.Now)
 	}
+	rt.economize(r.Now)
 	rt.save(r)
 	rt.after(keepEvery, rt.keep)
 }

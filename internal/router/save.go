@@ -55,6 +55,11 @@ func (rt *Router) flush() {
 	if err := rt.profiles.Flush(); err != nil {
 		rt.log.Warn("profiles not written", "err", err)
 	}
+	if rt.quota != nil {
+		if err := rt.quota.flush(); err != nil {
+			rt.log.Warn("quota not written", "err", err)
+		}
+	}
 	if err := rt.selector.Flush(rt.h.Now()); err != nil {
 		rt.log.Warn("first hops not written", "err", err)
 	}

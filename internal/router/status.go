@@ -43,6 +43,15 @@ type Status struct {
 // and tunnels we carry.
 type Bandwidth struct {
 	In, Out Line
+	Quota   Quota
+}
+
+// Quota is what of a month's allowance is left, and until when. It is all zero
+// without one.
+type Quota struct {
+	Limit uint64    `json:"limit"`
+	Left  uint64    `json:"left"`
+	Ends  time.Time `json:"ends,omitzero"`
 }
 
 // Line is one direction of it.
@@ -95,6 +104,10 @@ func (rt *Router) Status(now time.Time) Status {
 	s.Bandwidth = Bandwidth{
 		In:  rt.line(now, bandwidth.In, limits.In),
 		Out: rt.line(now, bandwidth.Out, limits.Out),
+	}
+	if rt.quota != nil {
+		s.Bandwidth.Quota.Limit = rt.quota.limit
+		s.Bandwidth.Quota.Left, s.Bandwidth.Quota.Ends = rt.quota.left(now)
 	}
 	c := &rt.counts
 	s.Messages = Messages{
