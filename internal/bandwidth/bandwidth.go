@@ -75,11 +75,17 @@ type Limits struct {
 const (
 	controlOfTotal   = 8 // one part in so many
 	controlOfTransit = 2
+	// controlLeast is its limit, in bytes per second, where nothing is lent:
+	// to say so takes little.
+	controlLeast = 16 << 10
 )
 
 // control is the limit of Control that follows from the others.
 func (l Line) control() int64 {
 	limit := int64(0)
+	if l.Transit < 0 {
+		limit = controlLeast
+	}
 	for _, part := range [...]int64{l.Total / controlOfTotal, l.Transit / controlOfTransit} {
 		if part > 0 && (limit == 0 || part < limit) {
 			limit = part

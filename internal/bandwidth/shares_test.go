@@ -46,6 +46,11 @@ func TestControlIsPaidForByWhatIsLent(t *testing.T) {
 	if l.Take(begin, Out, Transit, 1000) != 0 || l.Take(begin, Out, Own, 1000) != 1000 {
 		t.Error("somebody else pays")
 	}
+	l = NewLimiter(begin, Limits{Out: Line{Transit: -1}})
+	spend(l, begin, Out, Control, 16<<10)
+	if l.Wait(begin, Out, Control) == 0 {
+		t.Error("where nothing is lent, it goes without end")
+	}
 	if NewLimiter(begin, Limits{}).Wait(begin, Out, Control) != 0 {
 		t.Error("it waits without a limit")
 	}

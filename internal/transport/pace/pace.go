@@ -110,7 +110,8 @@ type Place struct {
 	waits   [lines]bool
 	waited  time.Time // when it last began to wait to read
 	allowed int       // what it may read in its turn
-	lent    bucket    // of what it brings for others
+	own     rate      // of what it brings for ourselves
+	lent    rate      // and for others
 }
 
 // Enter gives the place to a session, which waits for nothing yet.

@@ -228,3 +228,21 @@ func TestWithoutLimitsNothingWaits(t *testing.T) {
 		t.Errorf("%v allocations far from the limits", n)
 	}
 }
+
+// A page that comes through a neighbour who has much for others, too, but less,
+// is read as fast as it comes.
+func TestMuchOfOurOwnGoesFirstWhateverIsBeside(t *testing.T) {
+	w, h, p := newPacer(t, bandwidth.Limits{In: bandwidth.Line{Transit: 400_000}})
+	for range 20 {
+		newSession(p, h, bandwidth.Transit).receive(64 << 10)
+	}
+	page := newSession(p, h, bandwidth.Own)
+	for range 100 {
+		p.Arrived(w.Now(), &page.place, 5_000, bandwidth.Bytes{bandwidth.Transit: 5_000}) // 100 KB/s
+		page.receive(25_000)                                                              // 500 KB/s
+		w.Run(50 * time.Millisecond)
+	}
+	if page.read < 2_400_000 {
+		t.Errorf("%d bytes of 2.5 MB were read", page.read)
+	}
+}

@@ -12,22 +12,26 @@ const (
 	// ownMemory is how long after something of our own, there or back, a
 	// session is read for the sake of more of it.
 	ownMemory = 10 * time.Second
-	// muchPart of the limit is too much for others beside our own, when it
-	// lasts longer than muchTime.
+	// muchPart of the limit is too much for others beside less of our own.
 	muchPart = 8
-	muchTime = 500 * time.Millisecond
+	// rateTime is about how long a rate looks back.
+	rateTime = 2 * time.Second
 )
 
-// bucket leaks at a steady rate.
-type bucket struct {
-	level float64 // bytes
+// rate is bytes a second of late.
+type rate struct {
+	level float64
 	at    time.Time
 }
 
-// add lets flow out what has since the last time, and adds n bytes.
-func (b *bucket) add(now time.Time, rate int64, n int) {
-	out := max(now.Sub(b.at), 0).Seconds() * float64(rate)
-	b.level, b.at = max(b.level-out, 0)+float64(n), now
+// add adds n bytes and gives the rate with them.
+func (m *rate) add(now time.Time, n int) float64 {
+	if passed := now.Sub(m.at); passed > 0 {
+		m.level *= math.Exp(-passed.Seconds() / rateTime.Seconds())
+		m.at = now
+	}
+	m.level += float64(n) / rateTime.Seconds()
+	return m.level
 }
 
 // passed notes something of our own.
@@ -38,13 +42,13 @@ func (at *Place) passed(now time.Time, b bandwidth.Bytes) {
 }
 
 // bringsOwn tells whether a session may bring something of our own, and not
-// much for others beside: who floods us has to wait as others do. Under mu.
+// much more for others: who floods us has to wait as others do. Under mu.
 func (p *Pacer) bringsOwn(now time.Time, at *Place) bool {
 	if now.UnixNano()-at.ownAt.Load() >= int64(ownMemory) {
 		return false
 	}
-	at.lent.add(now, p.much, 0)
-	return p.much == 0 || at.lent.level <= float64(p.much)*muchTime.Seconds()
+	lent := at.lent.add(now, 0)
+	return p.much == 0 || lent <= float64(p.much) || lent <= at.own.add(now, 0)
 }
 
 // Room is how many of n bytes a session may read now. When it is nothing, Hold
@@ -99,9 +103,10 @@ func (p *Pacer) Hold(at *Place) {
 func (p *Pacer) Arrived(now time.Time, at *Place, n int, served bandwidth.Bytes) {
 	at.passed(now, served)
 	p.limiter.Arrived(now, n, served)
-	if lent := served[bandwidth.Control] + served[bandwidth.Transit]; lent > 0 && p.limiter.Limited(bandwidth.In) {
+	if served != (bandwidth.Bytes{}) && p.limiter.Limited(bandwidth.In) {
 		p.mu.Lock()
-		at.lent.add(now, p.much, lent)
+		at.own.add(now, served[bandwidth.Own])
+		at.lent.add(now, served[bandwidth.Control]+served[bandwidth.Transit])
 		p.mu.Unlock()
 	}
 }
