@@ -120,7 +120,7 @@ func (rt *Router) serve(r *host.Round, from data.Hash, m i2np.Message) {
 	}
 	switch m.Type {
 	case i2np.TypeGarlic:
-		rt.garlic(r, m)
+		rt.garlic(r, from, m)
 	case i2np.TypeDatabaseStore:
 		rt.floodfill.Store(r, from, m)
 	case i2np.TypeDatabaseLookup:
@@ -194,13 +194,13 @@ func (rt *Router) expected(r *host.Round, m i2np.Message) bool {
 
 // garlic opens garlic for the router itself, a request that came through
 // somebody's tunnel.
-func (rt *Router) garlic(r *host.Round, m i2np.Message) {
+func (rt *Router) garlic(r *host.Round, from data.Hash, m i2np.Message) {
 	g, err := i2np.ParseGarlic(m.Body)
 	if err != nil {
 		rt.counts.malformed.Add(1)
 		return
 	}
-	if !rt.garlicRate.AllowN(r.Now, 1) {
+	if !rt.garlicShare.allow(r.Now, from, rt.transport.Subnet(from)) {
 		rt.counts.busy.Add(1)
 		return
 	}

@@ -33,8 +33,6 @@ import (
 	"allium/internal/tunnel"
 	"allium/internal/tunnel/pool"
 	"allium/internal/tunnel/transit"
-
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -74,31 +72,30 @@ type Router struct {
 	own     *ownInfo
 	changed func(r *host.Round, ri *data.RouterInfo)
 
-	limiter   *bandwidth.Limiter
-	quota     *quota // nil without one
-	db        *netdb.DB
-	published *netdb.LeaseSets // stored with us as a floodfill
-	profiles  *profile.Profiles
-	transport *transport.Transport
-	table     *tunnel.Table
-	builder   *pool.Builder
-	selector  *pool.Selector
-	transit   *transit.Transit
-	queries   *query.Queries
-	duty      *floodfill.Duty
-	floodfill *floodfill.Floodfill
-	explore   *Context       // the router's own
-	seen      *replay.Filter // of what came directly
-	garlics   *replay.Filter
-	// garlicRate bounds how much garlic for the router is looked into.
-	garlicRate *rate.Limiter
-	opening    atomic.Int64 // garlic that workers have
-	waiting    waiting
-	watch      watch
-	publishing publishing
-	congestion congestion
-	running    atomic.Bool // all of the above is set
-	counts     counts
+	limiter     *bandwidth.Limiter
+	quota       *quota // nil without one
+	db          *netdb.DB
+	published   *netdb.LeaseSets // stored with us as a floodfill
+	profiles    *profile.Profiles
+	transport   *transport.Transport
+	table       *tunnel.Table
+	builder     *pool.Builder
+	selector    *pool.Selector
+	transit     *transit.Transit
+	queries     *query.Queries
+	duty        *floodfill.Duty
+	floodfill   *floodfill.Floodfill
+	explore     *Context       // the router's own
+	seen        *replay.Filter // of what came directly
+	garlics     *replay.Filter
+	garlicShare garlicShare
+	opening     atomic.Int64 // garlic that workers have
+	waiting     waiting
+	watch       watch
+	publishing  publishing
+	congestion  congestion
+	running     atomic.Bool // all of the above is set
+	counts      counts
 
 	mu       sync.Mutex
 	started  time.Time
@@ -115,13 +112,12 @@ type Router struct {
 func New(cfg Config, h host.Host, s store.Store, log *slog.Logger, changed func(r *host.Round, ri *data.RouterInfo)) (*Router, error) {
 	rt := &Router{
 		cfg: cfg, h: h, log: log, changed: changed,
-		started:    h.Now(),
-		timers:     make(map[int]host.Timer),
-		seen:       replay.New(messageLife, messages),
-		garlics:    replay.New(garlicLife, messages),
-		garlicRate: rate.NewLimiter(garlicPerSecond, 2*garlicPerSecond),
-		waiting:    waiting{messages: make(map[data.Hash][]waitingMessage)},
-		duty:       floodfill.NewDuty(cfg.Floodfill),
+		started: h.Now(),
+		timers:  make(map[int]host.Timer),
+		seen:    replay.New(messageLife, messages),
+		garlics: replay.New(garlicLife, messages),
+		waiting: waiting{messages: make(map[data.Hash][]waitingMessage)},
+		duty:    floodfill.NewDuty(cfg.Floodfill),
 	}
 	var err error
 	if rt.id, err = loadIdentity(s); err != nil {
