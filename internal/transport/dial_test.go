@@ -24,7 +24,7 @@ func TestUnreachableRouterRestsLongerEachTime(t *testing.T) {
 	gone := newKeys(t)
 	a.known.put(gone.info(w.Now(), gone.at(3, at("10.0.9.9:5"))))
 	to := gone.local.Hash
-	for i, pause := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
+	for i, pause := range []time.Duration{5, 10, 20, 40, 60, 60, 60, 60} {
 		pause *= time.Second
 		for id := range uint32(3) {
 			must(t, a.send(to, id))

@@ -12,7 +12,7 @@ const (
 	// A router that could not be reached is left alone for so long, twice as
 	// long after each further failure.
 	firstRest = 5 * time.Second
-	longRest  = 5 * time.Minute
+	longRest  = time.Minute
 	// restMemory is how long after its rest a failure still makes the next
 	// rest longer.
 	restMemory = time.Hour
