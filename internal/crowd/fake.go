@@ -22,7 +22,6 @@ type Answer uint8
 const (
 	Silence Answer = iota // drops it
 	Refusal               // refuses it with code 30
-	Deceit                // accepts it, and drops what comes through the tunnel
 )
 
 // Manners are how a fake behaves.
@@ -46,8 +45,6 @@ type Manners struct {
 type Fake struct {
 	*identity
 	Manners
-	// Requests are those it got for tunnels, Lookups and Stores the others.
-	Requests, Lookups, Stores int
 
 	net       *Network
 	host      *sim.Host

@@ -15,17 +15,14 @@ import (
 func (f *Fake) take(r *host.Round, m i2np.Message) {
 	switch m.Type {
 	case i2np.TypeShortTunnelBuild:
-		f.Requests++
 		if f.Builds != Silence {
-			f.answerBuild(r, m)
+			f.refuse(r, m)
 		}
 	case i2np.TypeDatabaseStore:
-		f.Stores++
 		if s, err := i2np.ParseDatabaseStore(m.Body); err == nil && f.Acks && s.ReplyToken != 0 {
 			f.confirm(r, s)
 		}
 	case i2np.TypeDatabaseLookup:
-		f.Lookups++
 		if l, err := i2np.ParseDatabaseLookup(m.Body); err == nil && f.Names != nil {
 			f.deny(r, l)
 		}
@@ -81,8 +78,8 @@ func (f *Fake) reply(r *host.Round, to data.Hash, id uint32, m i2np.Message) {
 	f.send(r, to, m.Type, random.Nonzero32(), m.Body)
 }
 
-// answerBuild answers a request for a tunnel, and passes it on as a hop does.
-func (f *Fake) answerBuild(r *host.Round, m i2np.Message) {
+// refuse refuses a request for a tunnel, and passes it on as a hop does.
+func (f *Fake) refuse(r *host.Round, m i2np.Message) {
 	records, err := i2np.ParseShortTunnelBuild(m.Body)
 	if err != nil {
 		return
@@ -92,11 +89,7 @@ func (f *Fake) answerBuild(r *host.Round, m i2np.Message) {
 	if err != nil {
 		return
 	}
-	code := build.Refuse
-	if f.Builds == Deceit {
-		code = build.Accept
-	}
-	q.Answer(records, code)
+	q.Answer(records, build.Refuse)
 	if q.Role != build.OutboundEndpoint {
 		f.send(r, q.NextRouter, i2np.TypeShortTunnelBuild, q.NextMessageID, records)
 		return

@@ -120,3 +120,6 @@ func (a *answering) work(r *host.Round) {
 func (s *Site) Find(to data.Hash, done func(r *host.Round, err error)) {
 	s.Node.host.Do(func(r *host.Round) { s.dest.Resolve(r, to, done) })
 }
+
+// Close gives the Destination up.
+func (s *Site) Close() { s.Node.host.Do(s.dest.Close) }

@@ -18,13 +18,21 @@ type Tally struct {
 }
 
 // Tally counts the builds of the nodes that are alive, since they started.
-func (n *Network) Tally() Tally {
+func (n *Network) Tally() Tally { return n.TallyOf(func(string) bool { return true }) }
+
+// Explorations is the part of the tally that is the routers' own tunnels.
+func (n *Network) Explorations() Tally {
+	return n.TallyOf(func(pool string) bool { return pool == "exploratory" })
+}
+
+// TallyOf counts the builds of some pools.
+func (n *Network) TallyOf(of func(pool string) bool) Tally {
 	t := Tally{Causes: make(map[pool.Cause]int)}
-	for _, nd := range n.Nodes {
-		if nd.dead {
-			continue
-		}
+	for _, nd := range n.Alive() {
 		for _, p := range nd.Status().Pools {
+			if !of(p.Name) {
+				continue
+			}
 			for _, side := range []pool.Status{p.Inbound, p.Outbound} {
 				t.Built += side.Built
 				t.Failed += side.Failed

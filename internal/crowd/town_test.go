@@ -49,10 +49,10 @@ func (t *town) citizens() []*crowd.Node { return t.Nodes[2*len(t.sites):] }
 // watch lets time go on and tells how builds and pages went meanwhile.
 func (t *town) watch(what string, d time.Duration) (crowd.Tally, crowd.Pages) {
 	t.TB.Helper()
-	builds, pages := t.Tally(), crowd.PagesOf(t.visitors)
+	builds, explorations, pages := t.Tally(), t.Explorations(), crowd.PagesOf(t.visitors)
 	t.Run(d)
-	builds, pages = t.Tally().Since(builds), crowd.PagesOf(t.visitors).Since(pages)
-	t.Logf("%s: %v; %v", what, builds, pages)
+	builds, explorations, pages = t.Tally().Since(builds), t.Explorations().Since(explorations), crowd.PagesOf(t.visitors).Since(pages)
+	t.Logf("%s: %v; of explorations %.1f %% of %d; %v", what, builds, 100*explorations.Success(), explorations.Built+explorations.Failed, pages)
 	return builds, pages
 }
 
