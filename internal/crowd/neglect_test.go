@@ -52,7 +52,7 @@ func neglect(tb testing.TB, w *sim.World, routers int, d time.Duration) {
 
 func TestBuildsSucceedAmongTheDeadAndTheUnwilling(t *testing.T) {
 	play(t, sim.Config{}, func(tb testing.TB, w *sim.World) {
-		neglect(tb, w, 300, scale(time.Hour, 6*time.Hour))
+		neglect(tb, w, 300, scale(40*time.Minute, 6*time.Hour))
 	})
 }
 
