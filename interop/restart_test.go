@@ -9,7 +9,7 @@ import (
 )
 
 // betweenRestarts is how many pages must come before the next router restarts.
-const betweenRestarts = 5
+const betweenRestarts = 2
 
 // testRestarts restarts routers of both kinds, hops and hosts, while pages are
 // fetched. All have to come, sooner or later. Nobody gets any RouterInfo from
