@@ -128,11 +128,14 @@ func (t *roundTrip) sample(now time.Time, d time.Duration) {
 // timeout is the wait before a packet is taken for lost. delay is how long
 // the peer may hold an acknowledgement back.
 func (t *roundTrip) timeout(delay time.Duration) time.Duration {
-	rto := initialRTO
+	// A first packet takes another path each time, so it is the path that was
+	// broken and not full: each time-out comes twice.
+	rto, backoff := initialRTO, t.backoff/2
 	if t.smooth != 0 {
+		backoff = t.backoff
 		rto = max(t.smooth+max(4*t.vary, t.smooth/4, 2*ackDelay)+delay, minRTO)
 	}
-	return min(rto<<t.backoff, maxRTO)
+	return min(rto<<backoff, maxRTO)
 }
 
 // ackDelay is how long an acknowledgement may wait: little beside the path.
