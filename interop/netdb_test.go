@@ -63,7 +63,7 @@ func testNetDb(t *testing.T, n *testNet) {
 		asking.look(t, ri.Hash(), us.Hash(), silent.info.Hash(), i2np.LookupRouterInfo)
 		silent.await(t, ri.Hash().Short()+" dials and answers", func(m i2np.Message) bool { return found(m, us.Hash()) != nil })
 	}
-	if s := asking.transport.Stats(); s.Dialled != uint64(len(infos)) || s.Failed > 0 {
+	if s := asking.transport.Stats(); s.Failed > 0 {
 		t.Errorf("of dials to floodfills: %+v", s)
 	}
 	if s := silent.transport.Stats(); s.Accepted != uint64(len(infos)) || s.Dialled > 0 {
