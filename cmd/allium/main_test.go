@@ -184,7 +184,7 @@ func TestTestnetSaysWhatToTryAndStops(t *testing.T) {
 	var out, errs text
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"testnet", "--routers", "4", "--hops", "1"}, &streams{out: &out, err: &errs})
+		ended <- run(ctx, []string{"testnet", "--routers", "4", "--hops", "1"}, &streams{out: &out, err: &errs, env: func(string) (string, bool) { return "", false }})
 	}()
 	await(t, func() bool { return strings.Contains(out.String(), "Ctrl-C stops it.") })
 	words := strings.Fields(out.String())
