@@ -43,16 +43,14 @@ func testCrossingDials(t *testing.T, n *testNet) {
 			asking.look(t, ri.Hash(), asked, p.info.Hash(), i2np.LookupRouterInfo)
 			time.Sleep(time.Duration(i) * crossingStep)
 			p.look(t, ri.Hash(), p.info.Hash(), p.info.Hash(), i2np.LookupRouterInfo)
-			p.await(t, ri.Hash().Short()+" answers", func(m i2np.Message) bool { return found(m, asked) != nil || found(m, p.info.Hash()) != nil })
+			p.insist(t, ri.Hash(), asked)
 			// Others that have heard of the router may dial it too.
 			eventually(t, "one session is left", answerLimit, func() (bool, string) {
 				s := p.transport.Stats()
 				return s.Sessions == len(p.transport.Peers()) && s.Dialling == 0 && s.Failed == 0, fmt.Sprintf("%+v", s)
 			})
-			for _, key := range []data.Hash{asked, p.info.Hash()} {
-				p.look(t, ri.Hash(), key, p.info.Hash(), i2np.LookupRouterInfo)
-				p.await(t, ri.Hash().Short()+" answers again", func(m i2np.Message) bool { return found(m, key) != nil })
-			}
+			p.forget()
+			p.insist(t, ri.Hash(), p.info.Hash())
 			if p.transport.Stats().Dialled > 0 && p.heard(ri.Hash()) {
 				crossed++
 			}

@@ -122,6 +122,29 @@ func (p *probe) await(t *testing.T, what string, wanted func(m i2np.Message) boo
 	})
 }
 
+// forget forgets what came.
+func (p *probe) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.received = nil
+}
+
+// insist asks a floodfill for a RouterInfo, again and again until it comes: what
+// is on its way through a session when another takes its place may be lost.
+func (p *probe) insist(t *testing.T, to, key data.Hash) {
+	t.Helper()
+	var asked time.Time
+	eventually(t, to.Short()+" answers", answerLimit, func() (bool, string) {
+		if time.Since(asked) > 2*time.Second {
+			asked = time.Now()
+			p.look(t, to, key, p.info.Hash(), i2np.LookupRouterInfo)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return slices.ContainsFunc(p.received, func(m i2np.Message) bool { return found(m, key) != nil }), "asked"
+	})
+}
+
 // store asks a floodfill to keep a RouterInfo, and waits for its word.
 func (p *probe) store(t *testing.T, to data.Hash, ri *data.RouterInfo) {
 	t.Helper()
