@@ -66,7 +66,8 @@ func testNetDb(t *testing.T, n *testNet) {
 	if s := asking.transport.Stats(); s.Failed > 0 {
 		t.Errorf("of dials to floodfills: %+v", s)
 	}
-	if s := silent.transport.Stats(); s.Accepted != uint64(len(infos)) || s.Dialled > 0 {
+	// Others get acquainted with whomever they hear of.
+	if s := silent.transport.Stats(); s.Accepted < uint64(len(infos)) || s.Dialled > 0 {
 		t.Errorf("of dials by floodfills: %+v", s)
 	}
 	for _, num := range []int{1, oursHosting} {
