@@ -43,7 +43,7 @@ func TestHour(t *testing.T) {
 		for _, of := range nums {
 			// Those of i2pd among themselves show what the network can do.
 			if from != of {
-				readers = append(readers, &reader{proxy: httpProxy(from), page: sites[of] + "/body", want: body(n.router(of).name()), from: from, of: of})
+				readers = append(readers, &reader{proxy: httpProxy(from), page: sites[of] + "/body", want: body(n.router(of).name()), patience: pageLimit, from: from, of: of})
 			}
 		}
 	}

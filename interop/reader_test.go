@@ -16,6 +16,8 @@ type reader struct {
 	proxy string
 	page  string
 	want  []byte
+	// patience is how long a page may take, in all tries.
+	patience time.Duration
 	// from and of are the routers.
 	from, of int
 
@@ -34,7 +36,7 @@ func (r *reader) read(done <-chan struct{}, pause time.Duration) {
 			return
 		case <-time.After(pause):
 		}
-		o := insist(r.proxy, r.page, r.want, tryLimit, pageLimit)
+		o := insist(r.proxy, r.page, r.want, tryLimit, r.patience)
 		r.mu.Lock()
 		r.pages++
 		if o.took > slowPage {

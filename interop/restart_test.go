@@ -8,8 +8,14 @@ import (
 	"testing"
 )
 
-// betweenRestarts is how many pages must come before the next router restarts.
-const betweenRestarts = 2
+const (
+	// betweenRestarts is how many pages must come before the next router
+	// restarts.
+	betweenRestarts = 2
+	// restartPatience is how long a page may take then: i2pd finds out late
+	// which of its tunnels have ended with the router.
+	restartPatience = 2 * pageLimit
+)
 
 // testRestarts restarts routers of both kinds, hops and hosts, while pages are
 // fetched. All have to come, sooner or later. Nobody gets any RouterInfo from
@@ -19,7 +25,7 @@ func testRestarts(t *testing.T, n *testNet) {
 	var readers []*reader
 	for _, way := range [][2]int{{hosting + 2, oursHosting + 2}, {oursHosting + 2, hosting + 2}, {oursHosting + 2, oursHosting}, {oursHosting + 2, hosting}} {
 		readers = append(readers, &reader{
-			proxy: httpProxy(way[0]), page: sites[way[1]] + "/", want: []byte(greeting(n.router(way[1]).name())),
+			proxy: httpProxy(way[0]), page: sites[way[1]] + "/", want: []byte(greeting(n.router(way[1]).name())), patience: restartPatience,
 		})
 	}
 	done := make(chan struct{})
@@ -67,7 +73,7 @@ func (n *testNet) restartAmong(t *testing.T, num int, readers []*reader) {
 		pages, _, _ := reader.state()
 		have = append(have, pages)
 	}
-	eventually(t, fmt.Sprintf("pages come with %s", r.name()), 2*pageLimit, func() (bool, string) {
+	eventually(t, fmt.Sprintf("pages come with %s", r.name()), restartPatience, func() (bool, string) {
 		least := betweenRestarts
 		for i, reader := range readers {
 			pages, _, lost := reader.state()
